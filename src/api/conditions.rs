@@ -1,0 +1,1 @@
+//! Conditions of every kind (kstatus conventions).

@@ -1,0 +1,1 @@
+//! Labels, annotations, finalizers and field managers: every one is declared here.

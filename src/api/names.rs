@@ -1,0 +1,1 @@
+//! Names and ids as types.

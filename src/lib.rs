@@ -1,0 +1,5 @@
+//! Longshore: Amazon ECS semantics on any Kubernetes cluster.
+//!
+//! - [`api`] holds the custom resources: what a person writes and what we report.
+
+pub mod api;
