@@ -3,3 +3,4 @@
 //! - [`api`] holds the custom resources: what a person writes and what we report.
 
 pub mod api;
+pub mod domain;

@@ -1,1 +1,210 @@
-//! Conditions of every kind (kstatus conventions).
+//! Conditions of every kind, as kstatus reads them (kubectl wait, Argo CD, Flux, Helm).
+//!
+//! `Ready` sums an object up. `Reconciling` and `Stalled` are abnormal-true: they are there only while they hold. `Stalled`
+//! means that nothing will change until a person changes something; what merely does not exist yet is `Reconciling`.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Longest message that the API server takes.
+const MESSAGE_MAX: usize = 32_768;
+
+/// The condition types we write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConditionType {
+    /// The object is what its spec asks for.
+    Ready,
+    /// Work is going on, or something is awaited.
+    Reconciling,
+    /// Nothing will happen before a person changes something.
+    Stalled,
+    /// Members of the spec are accepted, but have no effect yet; the message names each.
+    NotImplemented,
+}
+
+impl ConditionType {
+    /// As it stands in `conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::NotImplemented => "NotImplemented",
+        }
+    }
+}
+
+/// The closed set of reasons, for people and for alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A capacity provider or cluster can be used.
+    Active,
+    /// A task definition has a revision with its present content.
+    Registered,
+    /// The content of a task definition breaks a rule of ECS.
+    InvalidTaskDefinition,
+    /// A member of the spec breaks a rule that only shows once everything is known.
+    InvalidSpec,
+    /// The stored object cannot be read as its kind.
+    Unreadable,
+    /// The cluster of a service does not exist yet.
+    ClusterNotFound,
+    /// The task definition, or the revision, of a service does not exist yet.
+    TaskDefinitionNotFound,
+    /// The revision that a service pins is INACTIVE.
+    RevisionInactive,
+    /// A deployment replaces tasks.
+    DeploymentInProgress,
+    /// The service runs what it should, healthy.
+    SteadyState,
+    /// Tasks are missing, starting or surplus.
+    Scaling,
+    /// The minimum and maximum percent leave no room to replace a task.
+    DeploymentBlocked,
+    /// The object is being deleted and its tasks stop.
+    Draining,
+    /// The object is being deleted, and others still need it.
+    InUse,
+    /// The API server did not take a write.
+    WriteRefused,
+    /// Members have no effect yet.
+    MembersIgnored,
+}
+
+impl Reason {
+    /// As it stands in `conditions[].reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Registered => "Registered",
+            Self::InvalidTaskDefinition => "InvalidTaskDefinition",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::Unreadable => "Unreadable",
+            Self::ClusterNotFound => "ClusterNotFound",
+            Self::TaskDefinitionNotFound => "TaskDefinitionNotFound",
+            Self::RevisionInactive => "RevisionInactive",
+            Self::DeploymentInProgress => "DeploymentInProgress",
+            Self::SteadyState => "SteadyState",
+            Self::Scaling => "Scaling",
+            Self::DeploymentBlocked => "DeploymentBlocked",
+            Self::Draining => "Draining",
+            Self::InUse => "InUse",
+            Self::WriteRefused => "WriteRefused",
+            Self::MembersIgnored => "MembersIgnored",
+        }
+    }
+}
+
+/// What an object has to say about itself, for `Ready` and its two abnormal companions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Summary {
+    /// As it should be.
+    Ready(Reason, String),
+    /// On the way, or waiting for something that may still come.
+    Reconciling(Reason, String),
+    /// Stuck until a person changes something.
+    Stalled(Reason, String),
+}
+
+/// The conditions of one pass over an object, built from scratch every time.
+#[derive(Debug)]
+pub struct Conditions<'a> {
+    previous: &'a [Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+    built: Vec<Condition>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Starts a pass. `previous` gives the transition times of conditions whose status has not changed.
+    pub fn new(previous: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self { previous, generation, now, built: Vec::new() }
+    }
+
+    /// Sets `Ready`, and `Reconciling` or `Stalled` where one holds.
+    #[must_use]
+    pub fn summary(self, summary: &Summary) -> Self {
+        match summary {
+            Summary::Ready(reason, message) => self.set(ConditionType::Ready, true, *reason, message),
+            Summary::Reconciling(reason, message) => self.set(ConditionType::Ready, false, *reason, message).set(
+                ConditionType::Reconciling,
+                true,
+                *reason,
+                message,
+            ),
+            Summary::Stalled(reason, message) => self.set(ConditionType::Ready, false, *reason, message).set(
+                ConditionType::Stalled,
+                true,
+                *reason,
+                message,
+            ),
+        }
+    }
+
+    /// Names the members that are accepted but have no effect yet; says nothing where there are none.
+    #[must_use]
+    pub fn not_implemented(self, members: &[String]) -> Self {
+        if members.is_empty() {
+            return self;
+        }
+        let message = format!("accepted, but without effect in this version: {}", members.join(", "));
+        self.set(ConditionType::NotImplemented, true, Reason::MembersIgnored, &message)
+    }
+
+    /// The conditions, in the order in which they were set.
+    pub fn build(self) -> Vec<Condition> {
+        self.built
+    }
+
+    fn set(mut self, type_: ConditionType, holds: bool, reason: Reason, message: &str) -> Self {
+        let status = if holds { "True" } else { "False" };
+        let unchanged = self.previous.iter().find(|old| old.type_ == type_.as_str() && old.status == status);
+        let last_transition_time = unchanged.map_or(Time(self.now), |old| old.last_transition_time.clone());
+        self.built.push(Condition {
+            type_: type_.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: message.chars().take(MESSAGE_MAX).collect(),
+            observed_generation: self.generation,
+            last_transition_time,
+        });
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_transition_time_changes_only_with_the_status() {
+        let ready = |now, previous: &[Condition], summary| {
+            Conditions::new(previous, Some(1), at(now)).summary(&summary).build()
+        };
+        let waiting = ready(1, &[], Summary::Reconciling(Reason::Scaling, "one".to_owned()));
+        let still = ready(2, &waiting, Summary::Reconciling(Reason::Scaling, "two".to_owned()));
+        assert_eq!(still[0].last_transition_time.0, at(1));
+        assert_eq!(still[0].message, "two");
+        let done = ready(3, &still, Summary::Ready(Reason::SteadyState, String::new()));
+        assert_eq!(done[0].last_transition_time.0, at(3));
+    }
+
+    #[test]
+    fn abnormal_conditions_are_there_only_while_they_hold() {
+        let summary = Summary::Ready(Reason::SteadyState, String::new());
+        let types: Vec<_> =
+            Conditions::new(&[], None, at(0)).summary(&summary).build().into_iter().map(|c| c.type_).collect();
+        assert_eq!(types, ["Ready"]);
+    }
+
+    #[test]
+    fn members_without_effect_are_named() {
+        let built = Conditions::new(&[], None, at(0)).not_implemented(&["spec.loadBalancers".to_owned()]).build();
+        assert_eq!((built[0].type_.as_str(), built[0].status.as_str()), ("NotImplemented", "True"));
+        assert!(built[0].message.ends_with("spec.loadBalancers"));
+    }
+}

@@ -1,0 +1,73 @@
+//! One container of a task.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container as PodContainer, ContainerPort, EnvVar, VolumeMount};
+
+use crate::api::TransportProtocol;
+use crate::domain::pod::escape::{literal, literals};
+use crate::domain::pod::{probes, resources};
+use crate::domain::resolve::dependencies::Role;
+use crate::domain::resolve::task_definition::Container;
+
+/// Builds a container, in whichever part of the pod it stands.
+pub(super) fn build(container: &Container) -> PodContainer {
+    let given = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
+    PodContainer {
+        name: container.name.pod.clone(),
+        image: container.image.clone(),
+        command: given(literals(&container.entry_point)),
+        args: given(literals(&container.command)),
+        env: Some(environment(container)).filter(|env| !env.is_empty()),
+        ports: Some(ports(container)).filter(|ports| !ports.is_empty()),
+        resources: resources::container(container),
+        readiness_probe: probes::readiness(container),
+        startup_probe: probes::startup(container),
+        restart_policy: matches!(container.role, Role::Sidecar { .. }).then(|| "Always".to_owned()),
+        volume_mounts: Some(mounts(container)).filter(|mounts| !mounts.is_empty()),
+        ..PodContainer::default()
+    }
+}
+
+/// The environment by name: of two variables with one name the later wins, at the place of the first.
+fn environment(container: &Container) -> Vec<EnvVar> {
+    let last: BTreeMap<&str, &str> =
+        container.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut env: Vec<EnvVar> = Vec::new();
+    for (name, _) in &container.environment {
+        if let Some(value) = last.get(name.as_str()).filter(|_| env.iter().all(|variable| variable.name != *name)) {
+            env.push(EnvVar { name: name.clone(), value: Some(literal(value)), value_from: None });
+        }
+    }
+    env
+}
+
+fn ports(container: &Container) -> Vec<ContainerPort> {
+    let mut ports: Vec<ContainerPort> = Vec::new();
+    for (port, protocol) in &container.ports {
+        let protocol = match protocol {
+            TransportProtocol::Tcp => "TCP",
+            TransportProtocol::Udp => "UDP",
+        };
+        let port = ContainerPort {
+            container_port: i32::from(*port),
+            protocol: Some(protocol.to_owned()),
+            ..ContainerPort::default()
+        };
+        // Kubernetes takes a port once; in ECS two host ports may lead to one container port.
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+fn mounts(container: &Container) -> Vec<VolumeMount> {
+    let mount = |mount: &crate::domain::resolve::task_definition::Mount| VolumeMount {
+        name: mount.volume.pod.clone(),
+        mount_path: mount.path.clone(),
+        read_only: mount.read_only.then_some(true),
+        ..VolumeMount::default()
+    };
+    container.mounts.iter().map(mount).collect()
+}

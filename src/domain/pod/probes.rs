@@ -1,0 +1,56 @@
+//! `healthCheck` becomes probes.
+//!
+//! An ECS health check never kills a container, it only makes the task UNHEALTHY: so it is a readiness probe, never a liveness
+//! probe. Only essential containers count towards the health of a task.
+
+use k8s_openapi::api::core::v1::{ExecAction, Probe};
+
+use crate::api::HealthCheck;
+use crate::domain::pod::escape::literals;
+use crate::domain::resolve::dependencies::Role;
+use crate::domain::resolve::task_definition::Container;
+
+const INTERVAL_DEFAULT: i32 = 30;
+const TIMEOUT_DEFAULT: i32 = 5;
+const RETRIES_DEFAULT: i32 = 3;
+/// How often a container is asked that another one waits for. ECS asks for the first time after one interval; asking sooner
+/// only lets the other start sooner.
+const AWAITED_INTERVAL: i32 = 5;
+
+/// The probe that tells whether the task is healthy.
+pub(super) fn readiness(container: &Container) -> Option<Probe> {
+    let check = container.health_check.as_ref().filter(|_| container.essential)?;
+    let retries = check.retries.unwrap_or(RETRIES_DEFAULT);
+    Some(probe(check, interval(check), retries))
+}
+
+/// The probe that holds back the containers that wait until this one is HEALTHY. It never gives up: giving up would kill the
+/// container, and ECS only lets the others wait.
+pub(super) fn startup(container: &Container) -> Option<Probe> {
+    let awaited = container.role == Role::Sidecar { awaited_healthy: true };
+    let check = container.health_check.as_ref().filter(|_| awaited)?;
+    Some(probe(check, interval(check).min(AWAITED_INTERVAL), i32::MAX))
+}
+
+fn interval(check: &HealthCheck) -> i32 {
+    check.interval.unwrap_or(INTERVAL_DEFAULT)
+}
+
+fn probe(check: &HealthCheck, period: i32, failures: i32) -> Probe {
+    Probe {
+        exec: Some(ExecAction { command: Some(literals(&command(check))) }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(check.timeout.unwrap_or(TIMEOUT_DEFAULT)),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+/// `["CMD", …]` is run as it is, `["CMD-SHELL", line]` by the container's shell.
+fn command(check: &HealthCheck) -> Vec<String> {
+    match check.command.split_first() {
+        Some((form, line)) if form == "CMD-SHELL" => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.join(" ")],
+        Some((_, command)) => command.to_vec(),
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,249 @@
+//! A task definition as ECS's registration leaves it, and as the pod builder wants it.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::api::names::dns_label;
+use crate::api::{ContainerDefinition, HealthCheck, TaskDefinitionSpec, TransportProtocol, Volume};
+use crate::domain::resolve::dependencies::{self, Role};
+use crate::domain::resolve::size::{CpuUnits, MiB};
+use crate::domain::resolve::{Problem, canonical_json};
+
+/// "Task definition size: 64 KiB."
+const SIZE_MAX: usize = 64 * 1024;
+/// Longest name of a container or volume in a pod.
+const POD_NAME_MAX: usize = 63;
+/// "If the parameter isn't specified, then the default value of 30 seconds is used."
+const STOP_TIMEOUT_DEFAULT: u32 = 30;
+
+/// A task definition that keeps every rule: what a task of it looks like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedTaskDefinition {
+    /// The containers that others wait for, in start order.
+    pub init: Vec<Container>,
+    /// The others, as declared.
+    pub main: Vec<Container>,
+    /// Volumes that live as long as the task.
+    pub volumes: Vec<PodName>,
+    /// The task's share of a node's processors.
+    pub cpu: Option<CpuUnits>,
+    /// The task's memory limit.
+    pub memory: Option<MiB>,
+}
+
+/// A name that ECS and Kubernetes may spell differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodName {
+    /// As in the task definition.
+    pub ecs: String,
+    /// As in the pod.
+    pub pod: String,
+}
+
+impl PodName {
+    fn new(ecs: &str) -> Self {
+        Self { ecs: ecs.to_owned(), pod: dns_label(ecs, POD_NAME_MAX) }
+    }
+}
+
+/// One container of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Container {
+    /// Its name.
+    pub name: PodName,
+    /// Where it stands in the pod.
+    pub role: Role,
+    /// Whether the task ends with it.
+    pub essential: bool,
+    /// The image. A definition can be registered without one; the API server then refuses the pod.
+    pub image: Option<String>,
+    /// Replaces the image's entry point, unless empty.
+    pub entry_point: Vec<String>,
+    /// Replaces the image's command, unless empty.
+    pub command: Vec<String>,
+    /// Names and values; of two with one name the later wins.
+    pub environment: Vec<(String, String)>,
+    /// Ports it listens on.
+    pub ports: Vec<(u16, TransportProtocol)>,
+    /// CPU units guaranteed to it.
+    pub cpu: Option<CpuUnits>,
+    /// Memory set aside for it.
+    pub memory_reservation: Option<MiB>,
+    /// Memory at which it is killed.
+    pub memory: Option<MiB>,
+    /// How its health is told.
+    pub health_check: Option<HealthCheck>,
+    /// Seconds from the stop signal to the kill.
+    pub stop_timeout: u32,
+    /// Volumes mounted into it.
+    pub mounts: Vec<Mount>,
+}
+
+/// A volume mounted into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The volume.
+    pub volume: PodName,
+    /// Where.
+    pub path: String,
+    /// Whether it cannot be written.
+    pub read_only: bool,
+}
+
+/// The spec as registration leaves it: ECS fills in what it takes for granted, so that two texts that mean the same are the
+/// same revision.
+pub fn normalise(spec: &TaskDefinitionSpec, object_name: &str) -> TaskDefinitionSpec {
+    let mut spec = spec.clone();
+    spec.family = Some(family(&spec, object_name).to_owned());
+    spec.kubernetes = None;
+    let units = |size: &IntOrString, parsed: Option<u32>| {
+        parsed.map_or_else(|| size.clone(), |n| IntOrString::String(n.to_string()))
+    };
+    spec.cpu = spec.cpu.as_ref().map(|cpu| units(cpu, CpuUnits::parse(cpu).ok().map(|cpu| cpu.0)));
+    spec.memory = spec.memory.as_ref().map(|memory| units(memory, MiB::parse(memory).ok().map(|mib| mib.0)));
+    for container in &mut spec.container_definitions {
+        container.essential = Some(container.essential.unwrap_or(true));
+        for port in &mut container.port_mappings {
+            port.protocol = Some(port.protocol.unwrap_or(TransportProtocol::Tcp));
+        }
+    }
+    spec
+}
+
+/// The family of a task definition; it defaults to the name of the object.
+pub fn family<'a>(spec: &'a TaskDefinitionSpec, object_name: &'a str) -> &'a str {
+    spec.family.as_deref().unwrap_or(object_name)
+}
+
+/// Checks a task definition, in the order of ECS's registration, and resolves it.
+pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
+    let mut problems = Vec::new();
+    problems.extend(too_large(spec));
+    problems.extend(repeated("containerDefinitions", spec.container_definitions.iter().map(|c| c.name.as_str())));
+    problems.extend(repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
+    if !spec.container_definitions.iter().any(|container| container.essential.unwrap_or(true)) {
+        problems.push(Problem::new(
+            "containerDefinitions",
+            "at least one container must be essential; remove essential: false from one",
+        ));
+    }
+    problems.extend(spec.container_definitions.iter().flat_map(|container| unknown_volumes(container, &spec.volumes)));
+    problems.extend(spec.container_definitions.iter().flat_map(unknown_probe));
+    let cpu = spec.cpu.as_ref().map(CpuUnits::parse).transpose();
+    let memory = spec.memory.as_ref().map(MiB::parse).transpose();
+    problems.extend(cpu.as_ref().err().cloned());
+    problems.extend(memory.as_ref().err().cloned());
+    let order = dependencies::start_order(&spec.container_definitions);
+    problems.extend(order.as_ref().err().cloned().into_iter().flatten());
+    let (Ok(cpu), Ok(memory), Ok(order), true) = (cpu, memory, order, problems.is_empty()) else {
+        return Err(problems);
+    };
+
+    let volumes: Vec<&Volume> = spec.volumes.iter().filter(|volume| lives_with_the_task(volume)).collect();
+    let container = |index: &usize| {
+        let definition = spec.container_definitions.get(*index)?;
+        Some(resolve_container(definition, *order.roles.get(*index)?, &volumes))
+    };
+    let mains = (0..spec.container_definitions.len()).filter(|index| order.roles.get(*index) == Some(&Role::Main));
+    Ok(ResolvedTaskDefinition {
+        init: order.init.iter().filter_map(container).collect(),
+        main: mains.collect::<Vec<_>>().iter().filter_map(container).collect(),
+        volumes: volumes.iter().map(|volume| PodName::new(&volume.name)).collect(),
+        cpu,
+        memory,
+    })
+}
+
+fn resolve_container(definition: &ContainerDefinition, role: Role, volumes: &[&Volume]) -> Container {
+    let positive = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0);
+    let port = |mapping: &crate::api::PortMapping| {
+        let port = u16::try_from(mapping.container_port?).ok().filter(|port| *port > 0)?;
+        Some((port, mapping.protocol.unwrap_or(TransportProtocol::Tcp)))
+    };
+    let mount = |mount: &crate::api::MountPoint| {
+        let volume = mount.source_volume.as_deref()?;
+        volumes.iter().any(|known| known.name == volume).then_some(())?;
+        let read_only = mount.read_only.unwrap_or(false);
+        Some(Mount { volume: PodName::new(volume), path: mount.container_path.clone()?, read_only })
+    };
+    Container {
+        name: PodName::new(&definition.name),
+        role,
+        essential: definition.essential.unwrap_or(true),
+        image: definition.image.clone(),
+        entry_point: definition.entry_point.clone(),
+        command: definition.command.clone(),
+        environment: definition
+            .environment
+            .iter()
+            .map(|pair| (pair.name.clone(), pair.value.clone().unwrap_or_default()))
+            .collect(),
+        ports: definition.port_mappings.iter().filter_map(port).collect(),
+        cpu: positive(definition.cpu).map(CpuUnits),
+        memory_reservation: positive(definition.memory_reservation).map(MiB),
+        memory: positive(definition.memory).map(MiB),
+        health_check: definition.health_check.clone(),
+        stop_timeout: positive(definition.stop_timeout).unwrap_or(STOP_TIMEOUT_DEFAULT),
+        mounts: definition.mount_points.iter().filter_map(mount).collect(),
+    }
+}
+
+/// A volume with no source of its own: "the Docker daemon assigns a host path", and it goes with the task.
+pub(super) fn lives_with_the_task(volume: &Volume) -> bool {
+    let Volume {
+        name: _,
+        host,
+        docker_volume_configuration,
+        efs_volume_configuration,
+        s3files_volume_configuration,
+        fsx_windows_file_server_volume_configuration,
+        configured_at_launch,
+    } = volume;
+    host.as_ref().is_none_or(|host| host.source_path.is_none())
+        && docker_volume_configuration.is_none()
+        && efs_volume_configuration.is_none()
+        && s3files_volume_configuration.is_none()
+        && fsx_windows_file_server_volume_configuration.is_none()
+        && !configured_at_launch.unwrap_or(false)
+}
+
+fn too_large(spec: &TaskDefinitionSpec) -> Option<Problem> {
+    let size = serde_json::to_value(spec).map_or(0, |spec| canonical_json(&spec).len());
+    let message = || {
+        format!(
+            "the task definition is {size} bytes of JSON and may be {SIZE_MAX} (64 KiB) at most; move large values into files or secrets"
+        )
+    };
+    (size > SIZE_MAX).then(|| Problem::new("containerDefinitions", message()))
+}
+
+fn repeated<'a>(list: &str, names: impl Iterator<Item = &'a str>) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    let again = names.filter(|name| !seen.insert(dns_label(name, POD_NAME_MAX)));
+    again
+        .map(|name| Problem::new(format!("{list}[{name}].name"), "the name is used twice; give each its own"))
+        .collect()
+}
+
+fn unknown_volumes(container: &ContainerDefinition, volumes: &[Volume]) -> Vec<Problem> {
+    let unknown = |(n, volume): (usize, &str)| {
+        let known = volumes.iter().any(|known| known.name == volume);
+        let member = format!("containerDefinitions[{}].mountPoints[{n}].sourceVolume", container.name);
+        (!known).then(|| Problem::new(member, format!("there is no volume {volume:?}; add it to volumes")))
+    };
+    let mounts = container.mount_points.iter().enumerate();
+    mounts.filter_map(|(n, mount)| Some((n, mount.source_volume.as_deref()?))).filter_map(unknown).collect()
+}
+
+fn unknown_probe(container: &ContainerDefinition) -> Option<Problem> {
+    let command = &container.health_check.as_ref()?.command;
+    let member = format!("containerDefinitions[{}].healthCheck.command", container.name);
+    match (command.first().map(String::as_str), command.len()) {
+        (Some("CMD" | "CMD-SHELL"), 2..) => None,
+        _ => Some(Problem::new(
+            member,
+            "must start with CMD or CMD-SHELL and go on with the command, for example [\"CMD-SHELL\", \"curl -f http://localhost/\"]",
+        )),
+    }
+}

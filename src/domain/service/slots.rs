@@ -1,0 +1,127 @@
+//! Slots: how a gap in a deployment becomes a name.
+//!
+//! A deployment of `n` tasks has slots 0, 1, 2, …; each holds one task at a time, and its attempt counts the tasks that it has
+//! held. Service, deployment, slot and attempt make the pod's name. Two leaders that see the same gap therefore try to create
+//! the same pod, and so does an operator that was killed between a create and its status write.
+//!
+//! The attempt comes from the pods that can be seen. Once the last pod of a slot has gone without a successor, only status
+//! remembers how far its count had come: [`UsedAttempts`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::names::{DeploymentId, TaskKey};
+use crate::domain::facts::DeploymentTasks;
+
+/// The attempts already used by slots of which no task is left that shows it. Kept in status as ranges: `0-3:1` says that the
+/// slots 0 to 3 have each held one task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct UsedAttempts(BTreeMap<u32, u32>);
+
+impl UsedAttempts {
+    /// Reads the ranges in status. What does not read as a range is left out: a person has edited it.
+    pub(super) fn parse(ranges: &[String]) -> Self {
+        let range = |text: &String| -> Option<(u32, u32, u32)> {
+            let (slots, attempt) = text.split_once(':')?;
+            let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
+            Some((first.parse().ok()?, last.parse().ok()?, attempt.parse().ok()?))
+        };
+        let ranges = ranges.iter().filter_map(range);
+        Self(ranges.flat_map(|(first, last, attempt)| (first..=last).map(move |slot| (slot, attempt))).collect())
+    }
+
+    /// The ranges for status.
+    pub(super) fn to_ranges(&self) -> Vec<String> {
+        let mut ranges: Vec<(u32, u32, u32)> = Vec::new();
+        for (&slot, &attempt) in &self.0 {
+            match ranges.last_mut() {
+                Some((_, last, same)) if *same == attempt && last.checked_add(1) == Some(slot) => *last = slot,
+                _ => ranges.push((slot, slot, attempt)),
+            }
+        }
+        let text = |(first, last, attempt)| match first == last {
+            true => format!("{first}:{attempt}"),
+            false => format!("{first}-{last}:{attempt}"),
+        };
+        ranges.into_iter().map(text).collect()
+    }
+
+    /// The same after a pass: ended tasks are entered, and what an active task of the slot shows by itself is dropped.
+    pub(super) fn after(mut self, tasks: &DeploymentTasks<'_>) -> Self {
+        for ended in tasks.ended() {
+            let attempt = self.0.entry(ended.key.slot).or_default();
+            *attempt = ended.key.attempt.max(*attempt);
+        }
+        for active in active_keys(tasks) {
+            if self.0.get(&active.slot).is_some_and(|used| *used < active.attempt) {
+                self.0.remove(&active.slot);
+            }
+        }
+        self
+    }
+
+    fn next(&self, slot: u32) -> u32 {
+        self.0.get(&slot).copied().unwrap_or(0).saturating_add(1)
+    }
+}
+
+/// The keys of `count` new tasks: the lowest slots that no active task holds, each with its next attempt.
+pub(super) fn vacant(
+    deployment: DeploymentId,
+    tasks: &DeploymentTasks<'_>,
+    used: &UsedAttempts,
+    count: usize,
+) -> Vec<TaskKey> {
+    let taken: BTreeSet<u32> = active_keys(tasks).map(|key| key.slot).collect();
+    let used = used.clone().after(tasks);
+    let key = |slot| TaskKey { deployment, slot, attempt: used.next(slot) };
+    (0..u32::MAX).filter(|slot| !taken.contains(slot)).take(count).map(key).collect()
+}
+
+fn active_keys<'a>(tasks: &'a DeploymentTasks<'_>) -> impl Iterator<Item = TaskKey> + 'a {
+    let seen = tasks.healthy.iter().chain(&tasks.unhealthy).map(|task| task.key);
+    seen.chain(tasks.creating.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::facts::{Presence, TaskFact};
+    use crate::domain::service::testing::{healthy_task, task_key};
+
+    fn ended(slot: u32, attempt: u32) -> TaskFact {
+        TaskFact { presence: Presence::Gone, ..healthy_task(task_key(1, slot, attempt)) }
+    }
+
+    fn keys(tasks: &DeploymentTasks<'_>, used: &[&str], count: usize) -> Vec<(u32, u32)> {
+        let used: Vec<String> = used.iter().map(|range| (*range).to_owned()).collect();
+        let keys = vacant(DeploymentId(1), tasks, &UsedAttempts::parse(&used), count);
+        keys.into_iter().map(|key| (key.slot, key.attempt)).collect()
+    }
+
+    #[test]
+    fn new_tasks_take_the_lowest_slots_that_no_active_task_holds() {
+        let (first, third) = (healthy_task(task_key(1, 0, 1)), healthy_task(task_key(1, 2, 1)));
+        let tasks = DeploymentTasks {
+            healthy: vec![&first, &third],
+            creating: vec![task_key(1, 1, 1)],
+            ..DeploymentTasks::default()
+        };
+        assert_eq!(keys(&tasks, &[], 2), [(3, 1), (4, 1)]);
+    }
+
+    #[test]
+    fn a_slot_never_uses_an_attempt_twice() {
+        let (gone, active) = (ended(0, 2), healthy_task(task_key(1, 1, 3)));
+        let tasks = DeploymentTasks { healthy: vec![&active], leaving: vec![&gone], ..DeploymentTasks::default() };
+        assert_eq!(keys(&tasks, &["0:1", "2-3:4"], 3), [(0, 3), (2, 5), (3, 5)]);
+    }
+
+    #[test]
+    fn status_remembers_only_what_no_task_shows() {
+        let (gone, active) = (ended(5, 1), healthy_task(task_key(1, 1, 2)));
+        let tasks = DeploymentTasks { healthy: vec![&active], leaving: vec![&gone], ..DeploymentTasks::default() };
+        let used = UsedAttempts::parse(&["0-4:1".to_owned(), "not a range".to_owned()]).after(&tasks);
+        assert_eq!(used.to_ranges(), ["0:1", "2-5:1"]);
+        assert_eq!(UsedAttempts::parse(&used.to_ranges()), used);
+    }
+}

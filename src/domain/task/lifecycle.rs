@@ -1,0 +1,197 @@
+//! From the state of a pod's containers to the state of the task.
+
+use jiff::Timestamp;
+
+use crate::domain::task::stop::StopRecord;
+
+/// Where a task is, as far as the scheduler of its service cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// PROVISIONING, PENDING or ACTIVATING: not RUNNING yet.
+    Pending,
+    /// RUNNING. Healthy when every essential container runs and those with a health check pass it.
+    Running {
+        /// Whether the task counts towards the floor.
+        healthy: bool,
+    },
+    /// STOPPED, or about to be because an essential container has exited.
+    Stopped(Box<StopRecord>),
+}
+
+/// What a kubelet reports of a pod, as far as ECS's rules need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodStatus {
+    /// The pod's phase.
+    pub phase: PodPhase,
+    /// The pod's `Ready` condition: every container, sidecars included, is ready.
+    pub ready: bool,
+    /// The pod's own reason and message, set by kubelet or controllers (`Evicted`, `NodeLost`, …).
+    pub reason: Option<String>,
+    /// Its containers, init containers included.
+    pub containers: Vec<ContainerFact>,
+}
+
+/// `status.phase` of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodPhase {
+    /// Accepted; images are pulled and init containers run.
+    Pending,
+    /// At least one main container has been started.
+    Running,
+    /// Every main container has exited, for good.
+    Ended,
+}
+
+/// One container of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerFact {
+    /// The name that the task definition gives it.
+    pub name: String,
+    /// Whether the task ends with it.
+    pub essential: bool,
+    /// Which part of the pod it stands in.
+    pub role: ContainerRole,
+    /// Running, and passing its readiness probe where it has one.
+    pub ready: bool,
+    /// How often the kubelet has started it again.
+    pub restarts: i32,
+    /// What it does now.
+    pub state: ContainerState,
+    /// The exit code of its run before the present one.
+    pub last_exit_code: Option<i32>,
+}
+
+/// The part of a pod that a container stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerRole {
+    /// An init container or native sidecar.
+    Init,
+    /// An ordinary container.
+    Main,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Not running, with the kubelet's reason.
+    Waiting(Option<String>),
+    /// Running.
+    Running,
+    /// Exited.
+    Exited {
+        /// The exit code.
+        code: i32,
+        /// The runtime's reason (`OOMKilled`, `Error`, `Completed`).
+        reason: Option<String>,
+        /// When.
+        at: Option<Timestamp>,
+    },
+}
+
+impl TaskState {
+    /// Reads a pod. The rules are those of the ECS agent: a task is RUNNING once its containers are, and STOPPED as soon as
+    /// one essential container is, whatever the others do.
+    pub fn of(pod: &PodStatus) -> Self {
+        let essential_exit = pod.containers.iter().any(ContainerFact::ends_the_task);
+        match pod.phase {
+            PodPhase::Ended => Self::Stopped(Box::new(StopRecord::of_ended_pod(pod))),
+            PodPhase::Pending | PodPhase::Running if essential_exit => {
+                Self::Stopped(Box::new(StopRecord::of_essential_exit(pod)))
+            }
+            PodPhase::Pending => Self::Pending,
+            PodPhase::Running => Self::Running { healthy: is_healthy(pod) },
+        }
+    }
+}
+
+impl ContainerFact {
+    /// "If the essential parameter of a container is marked as true, and that container fails or stops for any reason, all
+    /// other containers that are part of the task are stopped." A sidecar that exits is started again by the kubelet at
+    /// once, so what shows is the restart.
+    fn ends_the_task(&self) -> bool {
+        match self.role {
+            ContainerRole::Main => self.essential && matches!(self.state, ContainerState::Exited { .. }),
+            ContainerRole::Init => self.essential && self.restarts > 0,
+        }
+    }
+}
+
+/// A pod is Ready when all its containers are. One that is not may still be a healthy task: a finished container that is not
+/// essential makes the pod unready for ever, and the task stays RUNNING.
+fn is_healthy(pod: &PodStatus) -> bool {
+    let excused =
+        |container: &ContainerFact| !container.essential && matches!(container.state, ContainerState::Exited { .. });
+    let unready = || pod.containers.iter().filter(|c| c.role == ContainerRole::Main && !c.ready);
+    pod.ready
+        || (unready().any(excused)
+            && unready().all(excused)
+            && pod.containers.iter().filter(|container| container.essential).all(|container| container.ready))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::StopCode;
+
+    fn running(name: &str, essential: bool, ready: bool) -> ContainerFact {
+        ContainerFact {
+            name: name.to_owned(),
+            essential,
+            role: ContainerRole::Main,
+            ready,
+            restarts: 0,
+            state: ContainerState::Running,
+            last_exit_code: None,
+        }
+    }
+
+    fn exited(name: &str, essential: bool, code: i32) -> ContainerFact {
+        let state = ContainerState::Exited { code, reason: None, at: None };
+        ContainerFact { state, ..running(name, essential, false) }
+    }
+
+    fn pod(ready: bool, containers: Vec<ContainerFact>) -> PodStatus {
+        PodStatus { phase: PodPhase::Running, ready, reason: None, containers }
+    }
+
+    fn healthy(pod: &PodStatus) -> bool {
+        matches!(TaskState::of(pod), TaskState::Running { healthy: true })
+    }
+
+    #[test]
+    fn a_task_is_healthy_when_its_essential_containers_are() {
+        assert!(healthy(&pod(true, vec![running("app", true, true)])));
+        assert!(!healthy(&pod(false, vec![running("app", true, false)])));
+    }
+
+    #[test]
+    fn a_container_that_is_not_essential_may_finish_and_the_task_stays_running_and_healthy() {
+        assert!(healthy(&pod(false, vec![running("app", true, true), exited("migrate", false, 0)])));
+        assert!(!healthy(&pod(false, vec![running("app", true, false), exited("migrate", false, 0)])));
+    }
+
+    #[test]
+    fn when_an_essential_container_stops_all_other_containers_of_the_task_are_stopped() {
+        let TaskState::Stopped(record) =
+            TaskState::of(&pod(false, vec![exited("app", true, 3), running("proxy", true, true)]))
+        else {
+            panic!("the task still runs");
+        };
+        assert_eq!(record.code, StopCode::EssentialContainerExited);
+        assert_eq!(record.reason, "Essential container in task exited");
+        assert_eq!(record.containers[0].exit_code, Some(3));
+    }
+
+    #[test]
+    fn an_essential_sidecar_that_was_started_again_has_ended_the_task() {
+        let sidecar = |restarts| ContainerFact {
+            role: ContainerRole::Init,
+            restarts,
+            last_exit_code: Some(1),
+            ..running("envoy", true, true)
+        };
+        assert!(healthy(&pod(true, vec![sidecar(0), running("app", true, true)])));
+        let state = TaskState::of(&pod(true, vec![sidecar(1), running("app", true, true)]));
+        assert!(matches!(state, TaskState::Stopped(_)));
+    }
+}
