@@ -65,8 +65,7 @@ pub struct ClusterSpec {
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     #[x_kube(validation = Rule::new("self.filter(item, has(item.base) && item.base > 0).size() <= 1").message("defaultCapacityProviderStrategy: only one capacity provider may have a base above 0; set the others to 0"))]
-    #[x_kube(validation = Rule::new("self.size() <= 1)]
-    #[x_kube(self.exists(item, has(item.weight) && item.weight > 0)").message("defaultCapacityProviderStrategy: of several capacity providers at least one needs a weight above 0; set a weight"))]
+    #[x_kube(validation = Rule::new("self.size() <= 1 || self.exists(item, has(item.weight) && item.weight > 0)").message("defaultCapacityProviderStrategy: of several capacity providers at least one needs a weight above 0; set a weight"))]
     pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Namespace of services that name none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -142,8 +142,7 @@ pub struct ServiceSpec {
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     #[x_kube(validation = Rule::new("self.filter(item, has(item.base) && item.base > 0).size() <= 1").message("capacityProviderStrategy: only one capacity provider may have a base above 0; set the others to 0"))]
-    #[x_kube(validation = Rule::new("self.size() <= 1)]
-    #[x_kube(self.exists(item, has(item.weight) && item.weight > 0)").message("capacityProviderStrategy: of several capacity providers at least one needs a weight above 0; set a weight"))]
+    #[x_kube(validation = Rule::new("self.size() <= 1 || self.exists(item, has(item.weight) && item.weight > 0)").message("capacityProviderStrategy: of several capacity providers at least one needs a weight above 0; set a weight"))]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Fargate platform version; accepted for Fargate tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,6 +203,41 @@ pub struct ServiceSpec {
     /// Resolution of the service's metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<MonitoringConfiguration>,
+}
+
+impl Default for ServiceSpec {
+    fn default() -> Self {
+        Self {
+            cluster: None,
+            service_name: None,
+            task_definition: None,
+            availability_zone_rebalancing: None,
+            load_balancers: Vec::new(),
+            service_registries: Vec::new(),
+            desired_count: one(),
+            client_token: None,
+            launch_type: None,
+            capacity_provider_strategy: Vec::new(),
+            platform_version: None,
+            role: None,
+            deployment_configuration: None,
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
+            network_configuration: None,
+            health_check_grace_period_seconds: None,
+            scheduling_strategy: None,
+            deployment_controller: None,
+            tags: Vec::new(),
+            enable_ecs_managed_tags: None,
+            propagate_tags: None,
+            enable_execute_command: None,
+            service_connect_configuration: None,
+            volume_configurations: Vec::new(),
+            vpc_lattice_configurations: Vec::new(),
+            gateway_connectors: Vec::new(),
+            monitoring: None,
+        }
+    }
 }
 
 /// One task, what the schema says for an absent `desiredCount`: `/scale` needs a number to answer with.

@@ -81,8 +81,7 @@ pub struct TaskDefinitionSpec {
     /// The containers, 1 to 10, with names of their own.
     #[schemars(length(min = 1, max = 10))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = Rule::new("self.exists(container, !has(container.essential))]
-    #[x_kube(container.essential)").message("containerDefinitions: at least one container must be essential; set essential to true on one, or leave it out"))]
+    #[x_kube(validation = Rule::new("self.exists(container, !has(container.essential) || container.essential)").message("containerDefinitions: at least one container must be essential; set essential to true on one, or leave it out"))]
     pub container_definitions: Vec<ContainerDefinition>,
     /// Volumes containers may mount.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
