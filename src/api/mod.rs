@@ -85,3 +85,6 @@ pub const GROUP: &str = "ecs.longshore.dev";
 
 /// API version of every kind.
 pub const VERSION: &str = "v1alpha1";
+
+/// Group and version, as they stand in `apiVersion`.
+pub const API_VERSION: &str = "ecs.longshore.dev/v1alpha1";

@@ -23,7 +23,8 @@ pub struct ContainerDefinition {
     pub name: String,
     /// Image reference: repository with an optional tag or digest.
     #[schemars(length(min = 1))]
-    pub image: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Credentials for pulling the image from a private registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository_credentials: Option<RepositoryCredentials>,

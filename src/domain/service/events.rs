@@ -48,6 +48,18 @@ impl Notice {
     }
 }
 
+/// The reason under which a sentence becomes a Kubernetes Event, after the names that ECS gives EventBridge.
+pub fn event_reason(message: &str) -> &'static str {
+    let reasons = [
+        (" has started ", "TasksStarted"),
+        (" has stopped ", "TasksStopped"),
+        (" deployment completed.", "DeploymentCompleted"),
+        (" has reached a steady state.", "SteadyState"),
+    ];
+    let reason = reasons.iter().find(|(part, _)| message.contains(part));
+    reason.map_or("DeploymentBlocked", |(_, reason)| reason)
+}
+
 /// `(task a) (task b)`, and how many more there are: a sentence about 500 tasks stays one that a person can read.
 fn named(tasks: &[TaskId]) -> String {
     let names: Vec<String> = tasks.iter().take(TASKS_NAMED).map(|task| format!("(task {task})")).collect();

@@ -32,6 +32,7 @@ use deployments::Deployments;
 use rolling::Moves;
 
 pub use deployments::deployment_content;
+pub use events::event_reason;
 
 /// A write to the tasks of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +82,10 @@ impl Stop {
 pub struct Observed<'a> {
     /// The service's uid.
     pub uid: &'a Uid,
-    /// The service's name.
+    /// The service's name, as ECS's sentences have it.
     pub name: &'a str,
+    /// The name of the `Service` object, as the labels of its pods have it.
+    pub object_name: &'a str,
     /// `metadata.generation`.
     pub generation: Option<i64>,
     /// Whether its deletion has been asked for.

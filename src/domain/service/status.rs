@@ -61,7 +61,7 @@ pub(super) fn status(
         desired_count: Some(count(bounds.desired)),
         running_count: Some(statuses.iter().map(|deployment| deployment.running_count).sum()),
         pending_count: Some(statuses.iter().map(|deployment| deployment.pending_count).sum()),
-        selector: Some(format!("{}={}", labels::SERVICE, label_value(seen.name))),
+        selector: Some(format!("{}={}", labels::SERVICE, label_value(seen.object_name))),
         task_definition: primary.map(|primary| primary.task_definition.clone()),
         last_deployment_ordinal: deployments.primary().map(|primary| primary.ordinal),
         events: announce(&previous.events, seen.name, &notices, now),

@@ -1,0 +1,153 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use futures::future::join_all;
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::controllers;
+use crate::shell::admin::{self, AdminError};
+use crate::shell::cache::Scope;
+use crate::shell::events::Events;
+use crate::shell::telemetry::{self, FilterError, LogFormat};
+
+/// Amazon ECS semantics on any Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator.
+    Run(Run),
+    /// Print the custom resource definitions, or write each to a file of its own.
+    Crds {
+        /// The folder to write them to; standard output if left out.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// How the operator runs.
+#[derive(Debug, Args)]
+struct Run {
+    /// Namespaces to look after, separated by commas; all if left out.
+    #[arg(long, env = "LONGSHORE_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Address that /livez and /readyz are served on.
+    #[arg(long, env = "LONGSHORE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    admin_address: SocketAddr,
+    /// How log lines are written.
+    #[arg(long, env = "LONGSHORE_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Which log lines are written, as a filter of tracing-subscriber.
+    #[arg(long, env = "LONGSHORE_LOG_FILTER", default_value = "info")]
+    log_filter: String,
+    /// Name of this process, in the Events that it publishes.
+    #[arg(long, env = "LONGSHORE_POD_NAME")]
+    pod_name: Option<String>,
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log filter is not one.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The admin server could not start.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// There is no way to a cluster.
+    #[error("no Kubernetes cluster to talk to: {0}; set KUBECONFIG, or run in a pod with a service account")]
+    Config(#[source] Box<kube::config::InferConfigError>),
+    /// The client could not be built.
+    #[error("the Kubernetes client cannot be set up: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// The process cannot be told to stop.
+    #[error("SIGTERM cannot be listened for: {0}")]
+    Signal(#[source] std::io::Error),
+    /// The definitions cannot be written as YAML.
+    #[error("the custom resource definitions cannot be written as YAML: {0}")]
+    Crds(#[source] Box<serde_saphyr::ser::Error>),
+    /// A file could not be written.
+    #[error("{path} cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Cli {
+    /// Carries out the command.
+    pub async fn execute(self) -> Result<(), Error> {
+        match self.command {
+            Command::Run(settings) => settings.run().await,
+            Command::Crds { dir } => crds(dir),
+        }
+    }
+}
+
+impl Run {
+    async fn run(self) -> Result<(), Error> {
+        telemetry::init(self.log_format, &self.log_filter)?;
+        tracing::info!(settings = ?self, version = env!("CARGO_PKG_VERSION"), "starting");
+        let mut config = Config::infer().await.map_err(|source| Error::Config(Box::new(source)))?;
+        // The default repeats any request, POST included, for minutes; what has to be tried again is decided by a new pass.
+        config.default_retry = false;
+        let client = Client::try_from(config).map_err(|source| Error::Client(Box::new(source)))?;
+
+        let stop = CancellationToken::new();
+        let scopes = match self.namespaces.as_slice() {
+            [] => vec![Scope::All],
+            namespaces => namespaces.iter().cloned().map(Scope::Namespace).collect(),
+        };
+        let events = Events::new(client.clone(), self.pod_name);
+        let (runs, ready): (Vec<_>, Vec<_>) = scopes
+            .into_iter()
+            .map(|scope| {
+                let (ready, seen) = watch::channel(false);
+                (controllers::run::run(client.clone(), scope, events.clone(), ready, stop.clone()), seen)
+            })
+            .unzip();
+        let admin = admin::serve(self.admin_address, ready, stop.clone()).await?;
+
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
+        let stopper = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping: passes that have begun are finished first");
+            stopper.cancel();
+        });
+        tokio::join!(join_all(runs), admin);
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn crds(dir: Option<PathBuf>) -> Result<(), Error> {
+    for manifest in api::manifests().map_err(|source| Error::Crds(Box::new(source)))? {
+        match &dir {
+            None => println!("---\n{}", manifest.yaml),
+            Some(dir) => {
+                let path = dir.join(&manifest.file_name);
+                std::fs::write(&path, &manifest.yaml).map_err(|source| Error::Write { path, source })?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! Services: their tasks are started and stopped here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::{Api, ResourceExt};
+
+use crate::api::conditions::{Reason, Summary};
+use crate::api::names::{RevisionName, TaskDefinitionName, TaskId, TaskKey, Uid, cluster_name};
+use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
+use crate::domain::Plan;
+use crate::domain::facts::ServiceTasks;
+use crate::domain::pod::{self, ServiceOwner};
+use crate::domain::resolve::Problem;
+use crate::domain::resolve::service::{References, ResolvedService, resolve};
+use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
+use crate::domain::service::{self, Action, Stop, event_reason};
+use crate::shell::Context;
+use crate::shell::cache::TaskPod;
+use crate::shell::driver::Reconciler;
+use crate::shell::writer::{self, WriteError};
+
+/// Most creates in flight at once for one service.
+const CREATES_MAX: usize = 64;
+
+/// The controller of services.
+pub struct Services;
+
+/// What a service's plan is made from.
+pub struct Seen {
+    uid: Uid,
+    service: ResolvedService,
+    tasks: ServiceTasks,
+    /// What can be started, by revision.
+    definitions: BTreeMap<RevisionName, ResolvedTaskDefinition>,
+}
+
+impl Reconciler for Services {
+    type Object = Service;
+    type Observed = Seen;
+    type Action = Action;
+    type Status = ServiceStatus;
+
+    const FIELD_MANAGER: &'static str = labels::field_manager::SERVICE;
+    const FINALIZER: Option<&'static str> = Some(labels::DRAIN_FINALIZER);
+    const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+    fn api(context: &Context, namespace: Option<&str>) -> Api<Service> {
+        Api::namespaced(context.client.clone(), namespace.unwrap_or_default())
+    }
+
+    fn status(object: &Service) -> Option<&ServiceStatus> {
+        object.status.as_ref()
+    }
+
+    fn conditions(status: &mut ServiceStatus) -> &mut Vec<Condition> {
+        &mut status.conditions
+    }
+
+    async fn observe(context: &Context, object: &Service) -> Seen {
+        let uid = Uid(object.uid().unwrap_or_default());
+        look_for_overdue(context, object, &uid).await;
+        let (references, definitions) = look_up(context, object);
+        let mut service = resolve(&object.spec, &references);
+        if let Ok(target) = &service.target
+            && let Some(Err(problems)) = definitions.get(&target.revision)
+        {
+            let message = format!("{}: {problems}", target.revision);
+            service.target = Err(Summary::Stalled(Reason::InvalidTaskDefinition, message));
+            service.can_start = false;
+        }
+        let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
+        Seen { tasks: context.caches.tasks.of(&uid), uid, service, definitions: definitions.collect() }
+    }
+
+    fn plan(object: &Service, status: &ServiceStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ServiceStatus> {
+        let observed = service::Observed {
+            uid: &seen.uid,
+            name: object.spec.service_name.as_deref().unwrap_or(object.metadata.name.as_deref().unwrap_or_default()),
+            object_name: object.metadata.name.as_deref().unwrap_or_default(),
+            generation: object.metadata.generation,
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            service: &seen.service,
+            status,
+            tasks: &seen.tasks,
+        };
+        service::plan(&observed, now)
+    }
+
+    async fn perform(context: &Context, object: &Service, seen: &Seen, actions: Vec<Action>) -> Result<(), WriteError> {
+        let tasks = Tasks {
+            api: Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default()),
+            context,
+            seen,
+            owner: ServiceOwner {
+                object_name: object.name_any(),
+                namespace: object.namespace().unwrap_or_default(),
+                uid: seen.uid.clone(),
+                cluster: cluster_name(object.spec.cluster.as_deref()).to_owned(),
+            },
+        };
+        let (mut stops, mut forgotten, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for action in actions {
+            match action {
+                Action::StopTask(stop) => stops.push(stop),
+                Action::ForgetTask { pod, uid } => forgotten.push((pod, uid)),
+                Action::StartTask { key, revision } => starts.push((key, revision)),
+            }
+        }
+        // The starts count on the places that the stops make: not one of them before all of those are through.
+        try_join_all(stops.iter().map(|stop| tasks.stop(stop))).await?;
+        try_join_all(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        let mut batch = 1;
+        while !starts.is_empty() {
+            let rest = starts.split_off(starts.len().min(batch));
+            try_join_all(starts.iter().map(|(key, revision)| tasks.start(*key, revision))).await?;
+            starts = rest;
+            // Slow start: a quota or a policy that refuses one pod costs one request, not one for each task.
+            batch = batch.saturating_mul(2).min(CREATES_MAX);
+        }
+        Ok(())
+    }
+
+    async fn told(context: &Context, object: &Service, seen: &Seen, before: &ServiceStatus, after: &ServiceStatus) {
+        context.caches.tasks.announced(&seen.uid, &seen.tasks);
+        let known = |id: &str| before.events.iter().any(|event| event.id == id);
+        for event in after.events.iter().rev().filter(|event| !known(&event.id)) {
+            let reason = event_reason(&event.message);
+            context.events.publish(object, reason == "DeploymentBlocked", reason, &event.message).await;
+        }
+    }
+
+    fn gone(context: &Context, uid: &Uid) {
+        context.caches.tasks.remove_service(uid);
+    }
+}
+
+/// A write whose outcome the watch has not shown for long: we look for ourselves.
+async fn look_for_overdue(context: &Context, object: &Service, uid: &Uid) {
+    let pods: Api<TaskPod> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    for overdue in context.caches.tasks.overdue(uid) {
+        match pods.get_opt(&overdue.pod).await {
+            Ok(pod) => {
+                let ours = pod.filter(|pod| pod.owner().is_some_and(|owner| owner.uid == uid.0));
+                context.caches.tasks.looked(uid, &overdue, ours.as_ref());
+            }
+            Err(error) => tracing::warn!(pod = overdue.pod, %error, "a task in flight could not be looked at"),
+        }
+    }
+}
+
+type Definitions = BTreeMap<RevisionName, Result<ResolvedTaskDefinition, String>>;
+
+/// Follows the references of a service.
+fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
+    let namespace = object.namespace();
+    let cluster = cluster_name(object.spec.cluster.as_deref());
+    let clusters = context.caches.clusters.state();
+    let cluster = clusters.iter().filter_map(|guard| guard.0.as_ref().ok()).any(|candidate| {
+        let name = candidate.spec.cluster_name.as_deref().or(candidate.metadata.name.as_deref());
+        candidate.metadata.namespace == namespace && name == Some(cluster)
+    });
+    let named = object.spec.task_definition.as_deref().and_then(|name| name.parse::<TaskDefinitionName>().ok());
+    let running =
+        object.status.as_ref().and_then(|status| status.task_definition.as_deref()?.parse::<RevisionName>().ok());
+
+    let mut references = References { cluster, latest: None, pinned: None, running: None };
+    let mut definitions = Definitions::new();
+    for guard in context.caches.revisions.state() {
+        let Some((name, revision)) = revision_in(&guard, namespace.as_deref()) else { continue };
+        let (is_running, is_latest) = (running.as_ref() == Some(&name), is_newer_in(&name, &named, &references.latest));
+        let is_pinned = matches!(&named, Some(TaskDefinitionName::Revision(pinned)) if *pinned == name);
+        let active = is_active(revision);
+        if is_running {
+            references.running = Some(name.clone());
+        }
+        if is_pinned {
+            references.pinned = Some(active);
+        }
+        if is_latest && active {
+            references.latest = Some(name.clone());
+        }
+        if is_running || is_pinned || (is_latest && active) {
+            let resolved = task_definition::resolve(&revision.spec.task_definition);
+            definitions.insert(name, resolved.map_err(|problems| Problem::join(&problems)));
+        }
+    }
+    (references, definitions)
+}
+
+fn is_newer_in(name: &RevisionName, named: &Option<TaskDefinitionName>, latest: &Option<RevisionName>) -> bool {
+    let followed = matches!(named, Some(TaskDefinitionName::Latest(family)) if *family == name.family);
+    followed && latest.as_ref().is_none_or(|latest| latest.number < name.number)
+}
+
+/// A revision by the name that ECS gives it.
+fn revision_in<'a>(
+    guard: &'a Arc<DeserializeGuard<TaskDefinitionRevision>>,
+    namespace: Option<&str>,
+) -> Option<(RevisionName, &'a TaskDefinitionRevision)> {
+    let revision = guard.0.as_ref().ok().filter(|revision| revision.metadata.namespace.as_deref() == namespace)?;
+    let family = revision.spec.task_definition.family.as_deref()?.parse().ok()?;
+    Some((RevisionName { family, number: revision.spec.revision }, revision))
+}
+
+fn is_active(revision: &TaskDefinitionRevision) -> bool {
+    let inactive = revision.status.as_ref().and_then(|status| status.status) == Some(RevisionState::Inactive);
+    !inactive
+        && !revision.annotations().contains_key(labels::DEREGISTER)
+        && revision.metadata.deletion_timestamp.is_none()
+}
+
+/// Writes to the tasks of one service. Each is entered as in flight before it is sent, and stays so until the watch shows it;
+/// only a clear refusal takes it back.
+struct Tasks<'a> {
+    api: Api<Pod>,
+    context: &'a Context,
+    seen: &'a Seen,
+    owner: ServiceOwner,
+}
+
+impl Tasks<'_> {
+    async fn stop(&self, stop: &Stop) -> Result<(), WriteError> {
+        let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        index.deleting(service, &stop.pod, &stop.uid);
+        let outcome = writer::delete(&self.api, &stop.pod, &stop.uid, stop.resource_version.as_deref()).await;
+        match &outcome {
+            Ok(()) => index.stopped(service, TaskId::of_pod(&stop.pod)),
+            Err(error) if error.is_certain() => index.not_deleted(service, &stop.uid),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    async fn forget(&self, pod: &str, uid: &Uid) -> Result<(), WriteError> {
+        let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        index.deleting(service, pod, uid);
+        let outcome = writer::delete(&self.api, pod, uid, None).await;
+        if outcome.as_ref().is_err_and(WriteError::is_certain) {
+            index.not_deleted(service, uid);
+        }
+        outcome
+    }
+
+    async fn start(&self, key: TaskKey, revision: &RevisionName) -> Result<(), WriteError> {
+        let Some(definition) = self.seen.definitions.get(revision) else { return Ok(()) };
+        let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        let pod = pod::build(definition, &self.owner, key, revision);
+        let name = pod.name_any();
+        let ours = |existing: &ObjectMeta| {
+            let owners = existing.owner_references.iter().flatten();
+            owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == service.0)
+        };
+        index.creating(service, &name, key);
+        let outcome = writer::create(&self.api, &pod, ours).await;
+        match &outcome {
+            Ok(()) => index.created(service, TaskId::of_pod(&name)),
+            Err(error) if error.is_certain() => index.not_created(service, &name),
+            Err(_) => {}
+        }
+        outcome
+    }
+}

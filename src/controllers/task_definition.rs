@@ -1,0 +1,182 @@
+//! Task definitions: their revisions are registered, deregistered and pruned here.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, ResourceExt};
+
+use crate::api::names::{RevisionName, TaskDefinitionName, Uid, label_value};
+use crate::api::{
+    RevisionStatus, Service, TaskDefinition, TaskDefinitionRevision, TaskDefinitionSpec, TaskDefinitionStatus, labels,
+};
+use crate::domain::Plan;
+use crate::domain::resolve::task_definition::family;
+use crate::domain::task_definition::{self, Action, Revision};
+use crate::shell::Context;
+use crate::shell::driver::Reconciler;
+use crate::shell::writer::{self, WriteError};
+
+/// The controller of task definitions.
+pub struct TaskDefinitions;
+
+/// What a task definition's plan is made from.
+pub struct Seen {
+    revisions: Vec<TaskDefinitionRevision>,
+    taken_by: Option<String>,
+    services: Vec<String>,
+    used: BTreeSet<i64>,
+}
+
+impl Reconciler for TaskDefinitions {
+    type Object = TaskDefinition;
+    type Observed = Seen;
+    type Action = Action;
+    type Status = TaskDefinitionStatus;
+
+    const FIELD_MANAGER: &'static str = labels::field_manager::TASK_DEFINITION;
+    const FINALIZER: Option<&'static str> = Some(labels::IN_USE_FINALIZER);
+    const STATUS_INTERVAL: Duration = Duration::ZERO;
+
+    fn api(context: &Context, namespace: Option<&str>) -> Api<TaskDefinition> {
+        Api::namespaced(context.client.clone(), namespace.unwrap_or_default())
+    }
+
+    fn status(object: &TaskDefinition) -> Option<&TaskDefinitionStatus> {
+        object.status.as_ref()
+    }
+
+    fn conditions(status: &mut TaskDefinitionStatus) -> &mut Vec<Condition> {
+        &mut status.conditions
+    }
+
+    async fn observe(context: &Context, object: &TaskDefinition) -> Seen {
+        let name = object.name_any();
+        let family = family(&object.spec, &name);
+        let caches = &context.caches;
+        let here = |namespace: Option<String>| namespace == object.namespace();
+
+        let revisions = caches.revisions.state();
+        let revisions = revisions.iter().filter_map(|guard| guard.0.as_ref().ok());
+        let in_family = |spec: &TaskDefinitionSpec| spec.family.as_deref() == Some(family);
+        let revisions =
+            revisions.filter(|revision| here(revision.namespace()) && in_family(&revision.spec.task_definition));
+
+        let others = caches.task_definitions.state();
+        let others = others.iter().filter_map(|guard| guard.0.as_ref().ok());
+        let taken_by = others
+            .filter(|other| here(other.namespace()) && is_older(other, object))
+            .find(|other| crate::domain::resolve::task_definition::family(&other.spec, &other.name_any()) == family)
+            .map(ResourceExt::name_any);
+
+        let (mut services, mut used) = (Vec::new(), BTreeSet::new());
+        for guard in caches.services.state() {
+            let Ok(service) = &guard.0 else { continue };
+            if here(service.namespace()) {
+                let numbers = numbers_in_use(context, service, family);
+                if let Some(numbers) = numbers {
+                    services.push(service.name_any());
+                    used.extend(numbers);
+                }
+            }
+        }
+        services.sort();
+        Seen { revisions: revisions.cloned().collect(), taken_by, services, used }
+    }
+
+    fn plan(
+        object: &TaskDefinition,
+        status: &TaskDefinitionStatus,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Plan<Action, TaskDefinitionStatus> {
+        let observed = task_definition::Observed {
+            name: object.metadata.name.as_deref().unwrap_or_default(),
+            generation: object.metadata.generation,
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            spec: &object.spec,
+            status,
+            taken_by: seen.taken_by.as_deref(),
+            revisions: seen.revisions.iter().map(revision).collect(),
+            services: seen.services.clone(),
+            used: seen.used.clone(),
+        };
+        task_definition::plan(&observed, now)
+    }
+
+    async fn perform(
+        context: &Context,
+        object: &TaskDefinition,
+        _: &Seen,
+        actions: Vec<Action>,
+    ) -> Result<(), WriteError> {
+        let namespace = object.namespace().unwrap_or_default();
+        let api: Api<TaskDefinitionRevision> = Api::namespaced(context.client.clone(), &namespace);
+        for action in actions {
+            match action {
+                Action::Register(name, spec) => {
+                    let mut revision = TaskDefinitionRevision::new(&name.object_name(), *spec);
+                    let labels = revision.labels_mut();
+                    labels.insert(labels::FAMILY.to_owned(), label_value(name.family.as_str()));
+                    labels.insert(labels::REVISION.to_owned(), name.number.to_string());
+                    labels.insert(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_LONGSHORE.to_owned());
+                    // One that is there already is a revision that the cache does not show yet: the next pass will see it.
+                    writer::create(&api, &revision, |existing| {
+                        let manager = existing.labels.as_ref().and_then(|labels| labels.get(labels::MANAGED_BY));
+                        manager.is_some_and(|manager| manager == labels::MANAGED_BY_LONGSHORE)
+                    })
+                    .await?;
+                }
+                Action::SetStatus { object, resource_version, status } => {
+                    let status: &RevisionStatus = &status;
+                    writer::apply_status(&api, &object, &resource_version, Self::FIELD_MANAGER, status).await?;
+                }
+                Action::Prune { object, uid } => writer::delete(&api, &object, &uid, None).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn told(_: &Context, _: &TaskDefinition, _: &Seen, _: &TaskDefinitionStatus, _: &TaskDefinitionStatus) {}
+
+    fn gone(_: &Context, _: &Uid) {}
+}
+
+fn revision(revision: &TaskDefinitionRevision) -> Revision<'_> {
+    Revision {
+        number: revision.spec.revision,
+        object: revision.name_any(),
+        uid: Uid(revision.uid().unwrap_or_default()),
+        resource_version: revision.resource_version().unwrap_or_default(),
+        generation: revision.metadata.generation,
+        created_at: revision.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        deregister: revision.annotations().contains_key(labels::DEREGISTER),
+        deleting: revision.metadata.deletion_timestamp.is_some(),
+        spec: &revision.spec.task_definition,
+        status: revision.status.as_ref(),
+    }
+}
+
+/// The revisions of a family that a service names, deploys or runs; none at all if it has nothing to do with the family.
+fn numbers_in_use(context: &Context, service: &Service, family: &str) -> Option<BTreeSet<i64>> {
+    let named = service.spec.task_definition.as_deref().and_then(|name| name.parse::<TaskDefinitionName>().ok());
+    let pinned = match &named {
+        Some(TaskDefinitionName::Revision(revision)) => Some(revision.clone()),
+        Some(TaskDefinitionName::Latest(_)) | None => None,
+    };
+    let deployments = service.status.iter().flat_map(|status| &status.deployments);
+    let deployed = deployments.filter_map(|deployment| deployment.task_definition.parse::<RevisionName>().ok());
+    let running = context.caches.tasks.revisions(&Uid(service.uid().unwrap_or_default()));
+    let used = pinned.into_iter().chain(deployed).chain(running);
+    let numbers: BTreeSet<i64> =
+        used.filter(|revision| revision.family.as_str() == family).map(|revision| revision.number).collect();
+    let names_it = named.is_some_and(|named| named.family().as_str() == family);
+    (names_it || !numbers.is_empty()).then_some(numbers)
+}
+
+/// Of two objects with one family, the older one has it.
+fn is_older(one: &TaskDefinition, other: &TaskDefinition) -> bool {
+    let age = |object: &TaskDefinition| (object.creation_timestamp().map(|time| time.0), object.name_any());
+    one.uid() != other.uid() && age(one) < age(other)
+}

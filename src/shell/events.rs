@@ -1,0 +1,39 @@
+//! Kubernetes Events: what `kubectl describe` and `kubectl events` show.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+
+/// "Note … should be less than 1kB."
+const NOTE_MAX: usize = 1000;
+
+/// Publishes events. One that cannot be published is logged and is no reason to fail anything.
+#[derive(Clone)]
+pub struct Events {
+    recorder: Recorder,
+}
+
+impl Events {
+    /// Events in the name of the operator; `instance` says which of its processes.
+    pub fn new(client: Client, instance: Option<String>) -> Self {
+        Self { recorder: Recorder::new(client, Reporter { controller: "longshore".to_owned(), instance }) }
+    }
+
+    /// Publishes a sentence about an object.
+    pub async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, warning: bool, reason: &str, note: &str) {
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.to_owned(),
+            note: Some(note.chars().take(NOTE_MAX).collect()),
+            action: reason.to_owned(),
+            // Events are merged by everything but their note: what differs has to stand here.
+            secondary: Some(ObjectReference {
+                name: Some(crate::api::names::short_hash(&[note])),
+                ..ObjectReference::default()
+            }),
+        };
+        if let Err(error) = self.recorder.publish(&event, &about.object_ref(&())).await {
+            tracing::warn!(%error, reason, "an event could not be published");
+        }
+    }
+}

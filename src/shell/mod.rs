@@ -1,0 +1,26 @@
+//! The imperative shell: everything that touches the world.
+
+pub mod admin;
+pub mod cache;
+pub mod clock;
+pub mod driver;
+pub mod events;
+pub mod telemetry;
+pub mod writer;
+pub mod written;
+
+use kube::Client;
+
+use crate::shell::cache::Caches;
+use crate::shell::events::Events;
+
+/// What every controller works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The client.
+    pub client: Client,
+    /// What has been observed.
+    pub caches: Caches,
+    /// Where events go.
+    pub events: Events,
+}

@@ -1,0 +1,184 @@
+//! The only file that changes anything in the cluster.
+//!
+//! Every write is idempotent or guarded: creates have derived names, deletes carry the uid, status is applied to the version
+//! it was computed from. Each has a time limit, because one that hangs would hold up the service it is for.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::ObjectMeta;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::api::names::Uid;
+
+/// How long a write may take.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
+
+/// A write that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The API server did not take a create.
+    #[error("creating {kind} {name} was refused: {source}")]
+    Create {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+        /// What the server said.
+        source: Box<kube::Error>,
+    },
+    /// There is an object of this name, and it is not ours.
+    #[error("{kind} {name} exists already and belongs to somebody else; delete it or rename it")]
+    Foreign {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+    },
+    /// The API server did not take a delete.
+    #[error("deleting {kind} {name} was refused: {source}")]
+    Delete {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+        /// What the server said.
+        source: Box<kube::Error>,
+    },
+    /// The API server did not take a change of status or finalizers.
+    #[error("updating {kind} {name} was refused: {source}")]
+    Update {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+        /// What the server said.
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer.
+    #[error("writing {kind} {name} took longer than {} seconds", TIME_LIMIT.as_secs())]
+    TimedOut {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+    },
+}
+
+impl WriteError {
+    /// Whether the write has certainly not happened: the server answered, and refused.
+    pub fn is_certain(&self) -> bool {
+        self.status().is_some_and(|status| (400..500).contains(&status.code))
+    }
+
+    /// Whether another write came first: what to do has to be decided anew.
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// Whether what was to be written to is not there any more.
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_not_found)
+    }
+
+    fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Create { source, .. } | Self::Delete { source, .. } | Self::Update { source, .. } => {
+                match &**source {
+                    kube::Error::Api(status) => Some(status),
+                    _ => None,
+                }
+            }
+            Self::Foreign { .. } | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
+/// Creates an object. One of that name that is ours already is what a replayed request or another leader has made: success.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn create<K>(api: &Api<K>, object: &K, is_ours: impl Fn(&ObjectMeta) -> bool) -> Result<(), WriteError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
+    match limited(&kind, &name, api.create(&PostParams::default(), object)).await? {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            let existing = limited(&kind, &name, api.get_metadata(&name)).await?;
+            match existing {
+                Ok(existing) if is_ours(&existing.metadata) => Ok(()),
+                Ok(_) => Err(WriteError::Foreign { kind, name }),
+                Err(error) => Err(WriteError::Create { kind, name, source: Box::new(error) }),
+            }
+        }
+        Err(error) => Err(WriteError::Create { kind, name, source: Box::new(error) }),
+    }
+}
+
+/// Deletes the object of this uid, and no other of its name; where a version is given, only if the object still is at it.
+/// An object that is gone already is success.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn delete<K>(api: &Api<K>, name: &str, uid: &Uid, version: Option<&str>) -> Result<(), WriteError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let kind = K::kind(&()).into_owned();
+    let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: version.map(str::to_owned) };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+    match limited(&kind, name, api.delete(name, &params)).await? {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Box::new(error) }),
+    }
+}
+
+/// Applies a status to the version of the object that it was computed from; a newer version is a conflict. Returns the version
+/// that the status made.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn apply_status<K, S>(
+    api: &Api<K>,
+    name: &str,
+    version: &str,
+    field_manager: &str,
+    status: &S,
+) -> Result<String, WriteError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    S: Serialize,
+{
+    let kind = K::kind(&()).into_owned();
+    let object = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": kind,
+        "metadata": { "name": name, "resourceVersion": version },
+        "status": status,
+    });
+    let params = PatchParams::apply(field_manager).force();
+    match limited(&kind, name, api.patch_status(name, &params, &Patch::Apply(&object))).await? {
+        Ok(object) => Ok(object.resource_version().unwrap_or_default()),
+        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Box::new(error) }),
+    }
+}
+
+/// Sets the finalizers of an object at the version at which they were read. Nothing else of the object is touched.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn set_finalizers<K>(api: &Api<K>, name: &str, version: &str, finalizers: &[String]) -> Result<(), WriteError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let kind = K::kind(&()).into_owned();
+    let patch = json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } });
+    match limited(&kind, name, api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))).await? {
+        Ok(_) => Ok(()),
+        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Box::new(error) }),
+    }
+}
+
+async fn limited<T>(kind: &str, name: &str, call: impl Future<Output = T>) -> Result<T, WriteError> {
+    let timed_out = |_| WriteError::TimedOut { kind: kind.to_owned(), name: name.to_owned() };
+    tokio::time::timeout(TIME_LIMIT, call).await.map_err(timed_out)
+}
