@@ -166,6 +166,16 @@ fn revisions() {
     );
 }
 
+/// A service of that scheduling strategy with that deployment configuration.
+fn percent(scheduling: &str, configuration: &Value) -> Value {
+    json!({ "schedulingStrategy": scheduling, "deploymentConfiguration": configuration })
+}
+
+/// A capacity provider strategy of two items, each with a weight and a base.
+fn bases(first: i32, second: i32) -> Value {
+    json!([{ "capacityProvider": "a", "weight": 1, "base": first }, { "capacityProvider": "b", "base": second }])
+}
+
 #[test]
 fn services() {
     creates::<Service>(
@@ -198,7 +208,7 @@ fn capacity_of_services() {
             ("launchType may stand alone", json!({ "launchType": "FARGATE" }), None),
             (
                 "launchType and capacityProviderStrategy exclude each other",
-                json!({ "launchType": "FARGATE", "capacityProviderStrategy": [{ "capacityProvider": "a", "weight": 1 }] }),
+                json!({ "launchType": "FARGATE", "capacityProviderStrategy": bases(0, 0) }),
                 Some("launchType: cannot be combined with capacityProviderStrategy"),
             ),
             ("One provider needs no weight", provider(json!([{ "capacityProvider": "a" }])), None),
@@ -212,27 +222,14 @@ fn capacity_of_services() {
                 provider(json!([{ "capacityProvider": "a", "weight": 0 }, { "capacityProvider": "b" }])),
                 Some("at least one needs a weight above 0"),
             ),
-            (
-                "Only one provider has a base",
-                provider(
-                    json!([{ "capacityProvider": "a", "weight": 1, "base": 1 }, { "capacityProvider": "b", "base": 0 }]),
-                ),
-                None,
-            ),
-            (
-                "Only one provider has a base",
-                provider(
-                    json!([{ "capacityProvider": "a", "weight": 1, "base": 1 }, { "capacityProvider": "b", "base": 2 }]),
-                ),
-                Some("only one capacity provider may have a base"),
-            ),
+            ("Only one provider has a base", provider(bases(1, 0)), None),
+            ("Only one provider has a base", provider(bases(1, 2)), Some("only one capacity provider may have a base")),
         ],
     );
 }
 
 #[test]
 fn deployments_of_services() {
-    let percent = |scheduling: &str, percents: Value| json!({ "schedulingStrategy": scheduling, "deploymentConfiguration": percents });
     let threshold = |kind: &str, value: i32| {
         let configuration = json!({ "type": kind, "value": value });
         let breaker = json!({ "enable": true, "rollback": false, "thresholdConfiguration": configuration });
@@ -245,20 +242,20 @@ fn deployments_of_services() {
         &[
             (
                 "A maximum of 100 needs a lower minimum",
-                percent("REPLICA", json!({ "maximumPercent": 100 })),
+                percent("REPLICA", &json!({ "maximumPercent": 100 })),
                 Some(blocked),
             ),
             (
                 "A maximum of 100 needs a lower minimum",
-                percent("REPLICA", json!({ "maximumPercent": 100, "minimumHealthyPercent": 100 })),
+                percent("REPLICA", &json!({ "maximumPercent": 100, "minimumHealthyPercent": 100 })),
                 Some(blocked),
             ),
             (
                 "A maximum of 100 needs a lower minimum",
-                percent("REPLICA", json!({ "maximumPercent": 100, "minimumHealthyPercent": 99 })),
+                percent("REPLICA", &json!({ "maximumPercent": 100, "minimumHealthyPercent": 99 })),
                 None,
             ),
-            ("The maximum defaults to 200", percent("REPLICA", json!({ "minimumHealthyPercent": 100 })), None),
+            ("The maximum defaults to 200", percent("REPLICA", &json!({ "minimumHealthyPercent": 100 })), None),
             (
                 "A scheduling strategy defaults to REPLICA",
                 json!({ "deploymentConfiguration": { "maximumPercent": 100 } }),
@@ -266,7 +263,7 @@ fn deployments_of_services() {
             ),
             (
                 "Only rolling deployments are bound by both percentages",
-                percent("REPLICA", json!({ "maximumPercent": 100, "strategy": "BLUE_GREEN" })),
+                percent("REPLICA", &json!({ "maximumPercent": 100, "strategy": "BLUE_GREEN" })),
                 None,
             ),
             ("A failure threshold may be a percentage up to 100", threshold("BOUNDED_PERCENT", 100), None),
@@ -293,17 +290,20 @@ fn deployments_of_services() {
 
 #[test]
 fn daemons() {
-    let percent = |scheduling: &str, percents: Value| json!({ "schedulingStrategy": scheduling, "deploymentConfiguration": percents });
     let daemon = |member: &str, value: Value| json!({ "schedulingStrategy": "DAEMON", member: value });
     creates::<Service>(
         &json!({ "taskDefinition": "web" }),
         &[
-            ("A daemon's maximum is 100", percent("DAEMON", json!({ "maximumPercent": 100 })), None),
-            ("A daemon's maximum is 100", percent("DAEMON", json!({ "maximumPercent": 200 })), Some("must be 100 for")),
-            ("A daemon's minimum is below 100", percent("DAEMON", json!({ "minimumHealthyPercent": 99 })), None),
+            ("A daemon's maximum is 100", percent("DAEMON", &json!({ "maximumPercent": 100 })), None),
+            (
+                "A daemon's maximum is 100",
+                percent("DAEMON", &json!({ "maximumPercent": 200 })),
+                Some("must be 100 for"),
+            ),
+            ("A daemon's minimum is below 100", percent("DAEMON", &json!({ "minimumHealthyPercent": 99 })), None),
             (
                 "A daemon's minimum is below 100",
-                percent("DAEMON", json!({ "minimumHealthyPercent": 100 })),
+                percent("DAEMON", &json!({ "minimumHealthyPercent": 100 })),
                 Some("must be below 100 for schedulingStrategy DAEMON"),
             ),
             (
@@ -344,13 +344,7 @@ fn clusters() {
         &[
             ("A cluster needs nothing", json!({}), None),
             ("A cluster name has no dots", json!({ "@name": "a.b" }), Some("spec.clusterName: the object's name")),
-            (
-                "Only one provider has a base",
-                strategy(
-                    json!([{ "capacityProvider": "a", "weight": 1, "base": 1 }, { "capacityProvider": "b", "base": 2 }]),
-                ),
-                Some("only one capacity provider may have a base"),
-            ),
+            ("Only one provider has a base", strategy(bases(1, 2)), Some("only one capacity provider may have a base")),
             (
                 "Of several providers one needs a weight",
                 strategy(json!([{ "capacityProvider": "a" }, { "capacityProvider": "b" }])),
