@@ -18,8 +18,8 @@ pub struct Manifest {
 
 /// The definition of every kind.
 ///
-/// Nothing in them is nullable, unlike in those of `CustomResourceExt::crd`: the API server then drops a `null` somebody
-/// pasted, and every rule sees the member as absent.
+/// Nothing in them is nullable, unlike in those of `CustomResourceExt::crd`: the API server then drops a `null`
+/// somebody pasted, and every rule sees the member as absent.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![
         CapacityProvider::crd(),

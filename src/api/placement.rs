@@ -51,7 +51,7 @@ pub enum PlacementConstraintType {
 pub struct PlacementStrategy {
     /// Kind of strategy.
     pub type_: PlacementStrategyType,
-    /// What to spread over or pack by: `instanceId`, `host` or an attribute such as `attribute:ecs.availability-zone` for `spread`, `cpu` or `memory` for `binpack`; not used with `random`.
+    /// `instanceId`, `host` or `attribute:NAME` to spread over, `cpu` or `memory` to pack by; not used with `random`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }

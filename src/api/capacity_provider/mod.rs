@@ -50,8 +50,10 @@ pub use status::{CapacityProviderState, CapacityProviderStatus};
     printcolumn(name = "Nodes", type_ = "integer", json_path = ".status.registeredContainerInstancesCount"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("has(self.spec.name) || self.metadata.name.matches('^[A-Za-z0-9_-]{1,255}$')")
-        .message("spec.name: the object's name has a dot, which a capacity provider's name may not have; set spec.name"),
-    validation = Rule::new("(has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) ? oldSelf.spec.name : oldSelf.metadata.name)")
+        .message("spec.name: the object's name has a dot, which a capacity provider's name may not have; set \
+            spec.name"),
+    validation = Rule::new("(has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) \
+        ? oldSelf.spec.name : oldSelf.metadata.name)")
         .message("spec.name: a capacity provider cannot be renamed; create another CapacityProvider")
 )]
 #[x_kube(
@@ -60,7 +62,7 @@ pub use status::{CapacityProviderState, CapacityProviderStatus};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CapacityProviderSpec {
-    /// Name of the capacity provider: 1 to 255 letters, digits, hyphens and underscores. Defaults to the object's name; cannot change.
+    /// Name: 1 to 255 letters, digits, `-` and `_`. Defaults to the object's name; cannot change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"), length(max = 255))]
     pub name: Option<String>,

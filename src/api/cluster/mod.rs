@@ -38,13 +38,15 @@ pub use status::{ClusterState, ClusterStatus};
     printcolumn(name = "Nodes", type_ = "integer", json_path = ".status.registeredContainerInstancesCount"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("has(self.spec.clusterName) || self.metadata.name.matches('^[A-Za-z0-9_-]{1,255}$')")
-        .message("spec.clusterName: the object's name has a dot, which a cluster name may not have; set spec.clusterName"),
-    validation = Rule::new("(has(self.spec.clusterName) ? self.spec.clusterName : self.metadata.name) == (has(oldSelf.spec.clusterName) ? oldSelf.spec.clusterName : oldSelf.metadata.name)")
+        .message("spec.clusterName: the object's name has a dot, which a cluster name may not have; set \
+            spec.clusterName"),
+    validation = Rule::new("(has(self.spec.clusterName) ? self.spec.clusterName : self.metadata.name) == \
+        (has(oldSelf.spec.clusterName) ? oldSelf.spec.clusterName : oldSelf.metadata.name)")
         .message("spec.clusterName: a cluster cannot be renamed; create another Cluster")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
-    /// Name of the cluster: 1 to 255 letters, digits, hyphens and underscores. Defaults to the object's name; cannot change.
+    /// Name of the cluster: 1 to 255 letters, digits, `-` and `_`. Defaults to the object's name; cannot change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"), length(max = 255))]
     pub cluster_name: Option<String>,
@@ -64,8 +66,16 @@ pub struct ClusterSpec {
     /// How tasks are divided that name neither launchType nor a strategy, at most 20.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
-    #[x_kube(validation = Rule::new("self.filter(item, has(item.base) && item.base > 0).size() <= 1").message("defaultCapacityProviderStrategy: only one capacity provider may have a base above 0; set the others to 0"))]
-    #[x_kube(validation = Rule::new("self.size() <= 1 || self.exists(item, has(item.weight) && item.weight > 0)").message("defaultCapacityProviderStrategy: of several capacity providers at least one needs a weight above 0; set a weight"))]
+    #[x_kube(
+        validation = Rule::new("self.filter(item, has(item.base) && item.base > 0).size() <= 1")
+            .message("defaultCapacityProviderStrategy: only one capacity provider may have a base above 0; set the \
+                others to 0")
+    )]
+    #[x_kube(
+        validation = Rule::new("self.size() <= 1 || self.exists(item, has(item.weight) && item.weight > 0)")
+            .message("defaultCapacityProviderStrategy: of several capacity providers at least one needs a weight \
+                above 0; set a weight")
+    )]
     pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Namespace of services that name none.
     #[serde(skip_serializing_if = "Option::is_none")]

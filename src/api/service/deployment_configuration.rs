@@ -14,11 +14,11 @@ pub struct DeploymentConfiguration {
     /// Fails a deployment whose tasks keep failing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment_circuit_breaker: Option<DeploymentCircuitBreaker>,
-    /// Upper bound on starting and running tasks during a deployment, as a percentage of desiredCount rounded down, 100 to 10000. Default 200; always 100 for DAEMON.
+    /// Most tasks during a deployment, in percent of desiredCount rounded down. Default 200; always 100 for DAEMON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 10_000))]
     pub maximum_percent: Option<i32>,
-    /// Lower bound on healthy tasks during a deployment, as a percentage of desiredCount rounded up, 0 to 100. Default 100; 0 for DAEMON.
+    /// Fewest healthy tasks during a deployment, in percent of desiredCount rounded up. Default 100; 0 for DAEMON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub minimum_healthy_percent: Option<i32>,
@@ -78,7 +78,10 @@ pub struct DeploymentCircuitBreaker {
 
 /// Number of task failures after which a deployment has failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("self.type == 'COUNT' || self.value <= 100").message("thresholdConfiguration.value: a percentage is 1 to 100; lower it or use type COUNT"))]
+#[x_kube(
+    validation = Rule::new("self.type == 'COUNT' || self.value <= 100")
+        .message("thresholdConfiguration.value: a percentage is 1 to 100; lower it or use type COUNT")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ThresholdConfiguration {
     /// How `value` is meant; default `BOUNDED_PERCENT`.
@@ -114,7 +117,11 @@ pub struct DeploymentAlarms {
 
 /// Lets a rolling deployment complete before every task is replaced.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("!self.enable || (has(self.healthyPercent) && has(self.sourceServiceRevisionCleanup))").message("earlySuccessCriteria: healthyPercent and sourceServiceRevisionCleanup are required when enable is true; add them"))]
+#[x_kube(
+    validation = Rule::new("!self.enable || (has(self.healthyPercent) && has(self.sourceServiceRevisionCleanup))")
+        .message("earlySuccessCriteria: healthyPercent and sourceServiceRevisionCleanup are required when enable is \
+            true; add them")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentEarlySuccessCriteria {
     /// Whether early success is on.

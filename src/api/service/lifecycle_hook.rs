@@ -23,7 +23,7 @@ pub struct DeploymentLifecycleHook {
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub lifecycle_stages: Vec<DeploymentLifecycleHookStage>,
     /// Any JSON handed to the function.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_json")]
     pub hook_details: Option<Value>,
     /// How long to wait for the hook, and what then.

@@ -82,28 +82,52 @@ pub use volume_configuration::{
     printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.cluster", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("has(self.spec.serviceName) || self.metadata.name.matches('^[A-Za-z0-9_-]{1,255}$')")
-        .message("spec.serviceName: the object's name has a dot, which a service name may not have; set spec.serviceName"),
-    validation = Rule::new("(has(self.spec.serviceName) ? self.spec.serviceName : self.metadata.name) == (has(oldSelf.spec.serviceName) ? oldSelf.spec.serviceName : oldSelf.metadata.name)")
+        .message("spec.serviceName: the object's name has a dot, which a service name may not have; set \
+            spec.serviceName"),
+    validation = Rule::new("(has(self.spec.serviceName) ? self.spec.serviceName : self.metadata.name) == \
+        (has(oldSelf.spec.serviceName) ? oldSelf.spec.serviceName : oldSelf.metadata.name)")
         .message("spec.serviceName: a service cannot be renamed; create another Service")
 )]
 #[x_kube(
-    validation = Rule::new("has(self.taskDefinition) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')")
-        .message("taskDefinition: required unless deploymentController.type is EXTERNAL; name a family or family:revision"),
-    validation = Rule::new("!has(self.launchType) || !has(self.capacityProviderStrategy) || self.capacityProviderStrategy.size() == 0")
+    validation = Rule::new("has(self.taskDefinition) || (has(self.deploymentController) \
+        && self.deploymentController.type == 'EXTERNAL')")
+        .message("taskDefinition: required unless deploymentController.type is EXTERNAL; name a family or \
+            family:revision"),
+    validation = Rule::new("!has(self.launchType) || !has(self.capacityProviderStrategy) \
+        || self.capacityProviderStrategy.size() == 0")
         .message("launchType: cannot be combined with capacityProviderStrategy; remove one of them"),
-    validation = Rule::new("(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') || (has(self.deploymentController) && self.deploymentController.type != 'ECS') || !has(self.deploymentConfiguration) || (has(self.deploymentConfiguration.strategy) && self.deploymentConfiguration.strategy != 'ROLLING') || !has(self.deploymentConfiguration.maximumPercent) || self.deploymentConfiguration.maximumPercent != 100 || (has(self.deploymentConfiguration.minimumHealthyPercent) && self.deploymentConfiguration.minimumHealthyPercent != 100)")
-        .message("deploymentConfiguration: Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments; raise maximumPercent or lower minimumHealthyPercent (default 100)"),
-    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' || !has(self.deploymentConfiguration) || !has(self.deploymentConfiguration.maximumPercent) || self.deploymentConfiguration.maximumPercent == 100")
-        .message("deploymentConfiguration.maximumPercent: must be 100 for schedulingStrategy DAEMON; set 100 or leave it out"),
-    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' || !has(self.deploymentConfiguration) || !has(self.deploymentConfiguration.minimumHealthyPercent) || self.deploymentConfiguration.minimumHealthyPercent < 100")
-        .message("deploymentConfiguration.minimumHealthyPercent: must be below 100 for schedulingStrategy DAEMON, or no task could be replaced; lower it"),
-    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' || !has(self.deploymentController) || self.deploymentController.type == 'ECS'")
-        .message("schedulingStrategy: DAEMON works only with deploymentController.type ECS; use REPLICA or remove deploymentController"),
-    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' || !has(self.launchType) || self.launchType != 'FARGATE'")
+    validation = Rule::new("(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') \
+        || (has(self.deploymentController) && self.deploymentController.type != 'ECS') \
+        || !has(self.deploymentConfiguration) || (has(self.deploymentConfiguration.strategy) \
+        && self.deploymentConfiguration.strategy != 'ROLLING') \
+        || !has(self.deploymentConfiguration.maximumPercent) \
+        || self.deploymentConfiguration.maximumPercent != 100 \
+        || (has(self.deploymentConfiguration.minimumHealthyPercent) \
+        && self.deploymentConfiguration.minimumHealthyPercent != 100)")
+        .message("deploymentConfiguration: Both maximumPercent and minimumHealthyPercent cannot be 100 as this will \
+            block deployments; raise maximumPercent or lower minimumHealthyPercent (default 100)"),
+    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' \
+        || !has(self.deploymentConfiguration) || !has(self.deploymentConfiguration.maximumPercent) \
+        || self.deploymentConfiguration.maximumPercent == 100")
+        .message("deploymentConfiguration.maximumPercent: must be 100 for schedulingStrategy DAEMON; set 100 or \
+            leave it out"),
+    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' \
+        || !has(self.deploymentConfiguration) || !has(self.deploymentConfiguration.minimumHealthyPercent) \
+        || self.deploymentConfiguration.minimumHealthyPercent < 100")
+        .message("deploymentConfiguration.minimumHealthyPercent: must be below 100 for schedulingStrategy DAEMON, \
+            or no task could be replaced; lower it"),
+    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' \
+        || !has(self.deploymentController) || self.deploymentController.type == 'ECS'")
+        .message("schedulingStrategy: DAEMON works only with deploymentController.type ECS; use REPLICA or remove \
+            deploymentController"),
+    validation = Rule::new("!has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON' \
+        || !has(self.launchType) || self.launchType != 'FARGATE'")
         .message("schedulingStrategy: Fargate tasks cannot be scheduled as DAEMON; use REPLICA or another launchType"),
-    validation = Rule::new("(has(self.cluster) ? self.cluster : 'default') == (has(oldSelf.cluster) ? oldSelf.cluster : 'default')")
+    validation = Rule::new("(has(self.cluster) ? self.cluster : 'default') == (has(oldSelf.cluster) ? \
+        oldSelf.cluster : 'default')")
         .message("cluster: a service cannot move to another cluster; create another Service"),
-    validation = Rule::new("(has(self.schedulingStrategy) ? self.schedulingStrategy : 'REPLICA') == (has(oldSelf.schedulingStrategy) ? oldSelf.schedulingStrategy : 'REPLICA')")
+    validation = Rule::new("(has(self.schedulingStrategy) ? self.schedulingStrategy : 'REPLICA') == \
+        (has(oldSelf.schedulingStrategy) ? oldSelf.schedulingStrategy : 'REPLICA')")
         .message("schedulingStrategy: cannot change; create another Service")
 )]
 #[serde(rename_all = "camelCase")]
@@ -111,11 +135,11 @@ pub struct ServiceSpec {
     /// Name or ARN of the cluster; absent means `default`. Cannot change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// Name of the service: 1 to 255 letters, digits, hyphens and underscores. Defaults to the object's name; cannot change.
+    /// Name of the service: 1 to 255 letters, digits, `-` and `_`. Defaults to the object's name; cannot change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"), length(max = 255))]
     pub service_name: Option<String>,
-    /// Task definition to run: `family` follows the newest active revision, `family:revision` or an ARN pins one. Required unless the deployment controller is EXTERNAL.
+    /// Task definition: `family` follows its newest active revision, `family:revision` or an ARN pins one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub task_definition: Option<String>,
@@ -141,8 +165,16 @@ pub struct ServiceSpec {
     /// How tasks are divided among capacity providers, at most 20. Cannot be combined with launchType.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
-    #[x_kube(validation = Rule::new("self.filter(item, has(item.base) && item.base > 0).size() <= 1").message("capacityProviderStrategy: only one capacity provider may have a base above 0; set the others to 0"))]
-    #[x_kube(validation = Rule::new("self.size() <= 1 || self.exists(item, has(item.weight) && item.weight > 0)").message("capacityProviderStrategy: of several capacity providers at least one needs a weight above 0; set a weight"))]
+    #[x_kube(
+        validation = Rule::new("self.filter(item, has(item.base) && item.base > 0).size() <= 1")
+            .message("capacityProviderStrategy: only one capacity provider may have a base above 0; set the others \
+                to 0")
+    )]
+    #[x_kube(
+        validation = Rule::new("self.size() <= 1 || self.exists(item, has(item.weight) && item.weight > 0)")
+            .message("capacityProviderStrategy: of several capacity providers at least one needs a weight above 0; \
+                set a weight")
+    )]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Fargate platform version; accepted for Fargate tasks.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,12 @@ use crate::api::{
 
 /// One container of a task.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("!has(self.memory) || !has(self.memoryReservation) || self.memory >= self.memoryReservation").message("memory: the hard limit must not be below memoryReservation; raise memory or lower memoryReservation"))]
+#[x_kube(
+    validation = Rule::new("!has(self.memory) || !has(self.memoryReservation) \
+        || self.memory >= self.memoryReservation")
+        .message("memory: the hard limit must not be below memoryReservation; raise memory or lower \
+            memoryReservation")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerDefinition {
     /// Name, unique in the task: 1 to 255 letters, digits, hyphens and underscores.
@@ -77,8 +82,9 @@ pub struct ContainerDefinition {
     /// Environment variables whose values come from a secret store.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Secret>,
-    /// Containers that must reach a condition before this one starts.
+    /// Containers that must reach a condition before this one starts, at most 50.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub depends_on: Vec<ContainerDependency>,
     /// Seconds this container may take to reach a condition others wait for.
     #[serde(skip_serializing_if = "Option::is_none")]

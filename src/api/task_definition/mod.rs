@@ -46,7 +46,8 @@ pub use volume::{
     group = "ecs.longshore.dev",
     version = "v1alpha1",
     kind = "TaskDefinition",
-    doc = "A family of task definitions. Its spec is RegisterTaskDefinition input; every change makes a TaskDefinitionRevision.",
+    doc = "A family of task definitions. Its spec is RegisterTaskDefinition input; every change makes a \
+        TaskDefinitionRevision.",
     namespaced,
     plural = "taskdefinitions",
     shortname = "td",
@@ -60,12 +61,13 @@ pub use volume::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("has(self.spec.family) || self.metadata.name.matches('^[A-Za-z0-9_-]{1,255}$')")
         .message("spec.family: the object's name has a dot, which a family may not have; set spec.family"),
-    validation = Rule::new("(has(self.spec.family) ? self.spec.family : self.metadata.name) == (has(oldSelf.spec.family) ? oldSelf.spec.family : oldSelf.metadata.name)")
+    validation = Rule::new("(has(self.spec.family) ? self.spec.family : self.metadata.name) == \
+        (has(oldSelf.spec.family) ? oldSelf.spec.family : oldSelf.metadata.name)")
         .message("spec.family: a family cannot be renamed; create another TaskDefinition")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionSpec {
-    /// Family the revisions belong to: 1 to 255 letters, digits, hyphens and underscores. Defaults to the object's name; cannot change.
+    /// Family: 1 to 255 letters, digits, `-` and `_`. Defaults to the object's name; cannot change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"), length(max = 255))]
     pub family: Option<String>,
@@ -81,11 +83,26 @@ pub struct TaskDefinitionSpec {
     /// The containers, 1 to 10, with names of their own.
     #[schemars(length(min = 1, max = 10))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = Rule::new("self.exists(container, !has(container.essential) || container.essential)").message("containerDefinitions: at least one container must be essential; set essential to true on one, or leave it out"))]
+    #[x_kube(
+        validation = Rule::new("self.exists(container, !has(container.essential) || container.essential)")
+            .message("containerDefinitions: at least one container must be essential; set essential to true on one, \
+                or leave it out")
+    )]
+    #[x_kube(
+        validation = Rule::new("self.all(container, !has(container.dependsOn) \
+            || container.dependsOn.all(dependency, dependency.containerName != container.name \
+            && self.exists(other, other.name == dependency.containerName)))")
+            .message("containerDefinitions: dependsOn must name another container of the task; mend containerName")
+    )]
     pub container_definitions: Vec<ContainerDefinition>,
     /// Volumes containers may mount.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(
+        validation = Rule::new("self.filter(volume, has(volume.configuredAtLaunch) \
+            && volume.configuredAtLaunch).size() <= 1")
+            .message("volumes: only one volume may be configuredAtLaunch; remove it from the others")
+    )]
     pub volumes: Vec<Volume>,
     /// Rules every node of a task must satisfy, at most 10.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]

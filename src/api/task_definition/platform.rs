@@ -64,7 +64,11 @@ pub enum OsFamily {
 
 /// How far a task is isolated from its neighbours on the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("self.isolationMode != 'CONFIDENTIAL_SANDBOX' || has(self.attestationPolicy)").message("trustedExecutionConfiguration.attestationPolicy: required when isolationMode is CONFIDENTIAL_SANDBOX; add it"))]
+#[x_kube(
+    validation = Rule::new("self.isolationMode != 'CONFIDENTIAL_SANDBOX' || has(self.attestationPolicy)")
+        .message("trustedExecutionConfiguration.attestationPolicy: required when isolationMode is \
+            CONFIDENTIAL_SANDBOX; add it")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct TrustedExecutionConfiguration {
     /// Kind of isolation.

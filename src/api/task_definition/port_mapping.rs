@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// A port, or a range of ports, the container listens on.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("!(has(self.containerPort) && has(self.containerPortRange))").message("containerPortRange: cannot be combined with containerPort; keep one of them"))]
+#[x_kube(
+    validation = Rule::new("!(has(self.containerPort) && has(self.containerPortRange))")
+        .message("containerPortRange: cannot be combined with containerPort; keep one of them")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct PortMapping {
     /// Port in the container, 0 to 65535.

@@ -10,7 +10,13 @@ use crate::api::nulls::empty_if_null;
 
 /// A volume containers of the task may mount. At most one configuration may be given.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("(has(self.host) ? 1 : 0) + (has(self.dockerVolumeConfiguration) ? 1 : 0) + (has(self.efsVolumeConfiguration) ? 1 : 0) + (has(self.s3filesVolumeConfiguration) ? 1 : 0) + (has(self.fsxWindowsFileServerVolumeConfiguration) ? 1 : 0) <= 1").message("volumes: a volume has at most one of host, dockerVolumeConfiguration, efsVolumeConfiguration, s3filesVolumeConfiguration and fsxWindowsFileServerVolumeConfiguration"))]
+#[x_kube(
+    validation = Rule::new("(has(self.host) ? 1 : 0) + (has(self.dockerVolumeConfiguration) ? 1 : 0) + \
+        (has(self.efsVolumeConfiguration) ? 1 : 0) + (has(self.s3filesVolumeConfiguration) ? 1 : 0) + \
+        (has(self.fsxWindowsFileServerVolumeConfiguration) ? 1 : 0) <= 1")
+        .message("volumes: a volume has at most one of host, dockerVolumeConfiguration, efsVolumeConfiguration, \
+            s3filesVolumeConfiguration and fsxWindowsFileServerVolumeConfiguration")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Name, unique in the task: 1 to 255 letters, digits, hyphens and underscores.
