@@ -94,6 +94,9 @@ pub enum Error {
         /// What the parser said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The API server no longer has the events that a record lacks.
+    #[error("the record of events has a gap ({0}); start the recorder anew")]
+    Gap(String),
     /// Something that should come true did not.
     #[error(
         "{what} did not come true within {} s; see the logs in the cluster's folder",

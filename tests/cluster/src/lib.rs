@@ -23,6 +23,7 @@
     reason = "a test acts on its cluster as an administrator does, beside the product's writer"
 )]
 
+mod audit;
 mod behaviour;
 mod builder;
 mod certificates;
@@ -37,10 +38,13 @@ mod nodes;
 mod pod_status;
 mod program;
 mod programs;
+mod recorder;
+mod service_account;
 mod stage;
 mod stages;
 mod wait;
 
+pub use audit::{AuditMark, AuditRecord};
 pub use behaviour::{BEHAVIOUR, Behaviour, Pods};
 pub use builder::ClusterBuilder;
 pub use cluster::TestCluster;
@@ -48,5 +52,7 @@ pub use error::Error;
 pub use go::GoError;
 pub use nodes::Nodes;
 pub use program::Program;
-pub use programs::{Programs, ProgramsError};
+pub use programs::{Programs, ProgramsError, cache_folder};
+pub use recorder::{Change, Objects, PodRecorder, Recorded, Recorder};
+pub use service_account::ServiceAccountAccess;
 pub use stage::{Delay, Effect, Match, Stage, StageKind};

@@ -80,7 +80,7 @@ impl Programs {
         let assets = std::env::var_os("KUBEBUILDER_ASSETS")
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from);
-        Self::build_with(&go, &cache()?.join("programs"), assets)
+        Self::build_with(&go, &cache_folder()?.join("programs"), assets)
     }
 
     /// Where the program lies.
@@ -179,7 +179,7 @@ impl Programs {
 }
 
 /// The folder of everything this crate keeps between runs.
-pub(crate) fn cache() -> Result<PathBuf, ProgramsError> {
+pub fn cache_folder() -> Result<PathBuf, ProgramsError> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = variable("LONGSHORE_CACHE") {
         // `go build` runs elsewhere, so a relative folder must be made absolute here.
