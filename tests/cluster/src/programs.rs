@@ -208,3 +208,135 @@ fn rename(from: &Path, to: &Path) -> Result<(), ProgramsError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module folder and a cache folder, with a fake toolchain.
+    struct Workshop(PathBuf);
+
+    impl Workshop {
+        fn new(name: &str) -> Self {
+            let name = format!("longshore-programs-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            for (_, path) in MANIFESTS {
+                let file = folder.join("module/kwok").join(path);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, "kind: Stage\n").unwrap();
+            }
+            let workshop = Self(folder);
+            workshop.write(
+                "go.mod",
+                "go 1.26.0\nrequire k8s.io/kubernetes v1.36.3 // indirect\n",
+            );
+            workshop.write("go.sum", "");
+            workshop
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.join("module").join(name), text).unwrap();
+        }
+
+        fn build(&self) -> Result<Programs, ProgramsError> {
+            let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-go");
+            let go = Go::new(fake, self.0.join("module"))?;
+            Programs::build_with(&go, &self.0.join("cache"), None)
+        }
+
+        /// The packages built since the last call.
+        fn built(&self) -> Vec<String> {
+            let calls = self.0.join("module/calls");
+            let text = fs::read_to_string(&calls).unwrap_or_default();
+            let _unused = fs::remove_file(calls);
+            text.lines()
+                .filter(|line| line.starts_with("build"))
+                .filter_map(|line| line.split(' ').next_back().map(str::to_owned))
+                .collect()
+        }
+    }
+
+    impl Drop for Workshop {
+        fn drop(&mut self) {
+            let _unused = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_second_build_does_nothing_and_a_new_version_builds_anew() {
+        let workshop = Workshop::new("second");
+        let first = workshop.build().unwrap();
+        assert_eq!(workshop.built().len(), Program::ALL.len());
+        assert!(
+            Program::ALL
+                .iter()
+                .all(|program| first.path(*program).exists())
+        );
+        assert!(first.manifest("stage-crd.yaml").exists());
+
+        workshop.build().unwrap();
+        assert!(
+            !workshop.0.join("module/calls").exists(),
+            "go was not asked"
+        );
+
+        workshop.write(
+            "go.mod",
+            "go 1.26.0\nrequire k8s.io/kubernetes v1.36.4 // indirect\n",
+        );
+        let newer = workshop.build().unwrap();
+        assert_eq!(workshop.built().len(), Program::ALL.len());
+        assert_ne!(first.path(Program::Kwok), newer.path(Program::Kwok));
+    }
+
+    #[test]
+    fn a_broken_build_is_taken_up_where_it_stopped() {
+        let workshop = Workshop::new("broken");
+        workshop.write("broken", Program::Etcd.package());
+        let error = workshop.build().unwrap_err().to_string();
+        assert!(error.contains("cannot build go.etcd.io/etcd"), "{error}");
+        let before = workshop.built();
+        assert_eq!(before.last().unwrap(), Program::Etcd.package());
+
+        workshop.write("broken", "");
+        workshop.build().unwrap();
+        let after = workshop.built();
+        assert_eq!(after.first().unwrap(), Program::Etcd.package());
+        assert_eq!(before.len() + after.len(), Program::ALL.len() + 1);
+    }
+
+    #[test]
+    fn programs_of_a_folder_of_assets_are_not_built() {
+        let workshop = Workshop::new("assets");
+        let assets = workshop.0.join("assets");
+        fs::create_dir(&assets).unwrap();
+        fs::write(assets.join("etcd"), "").unwrap();
+        let go = Go::new(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-go"),
+            workshop.0.join("module"),
+        )
+        .unwrap();
+        let cache = workshop.0.join("cache");
+        let programs = Programs::build_with(&go, &cache, Some(assets.clone())).unwrap();
+        assert_eq!(workshop.built().len(), Program::ALL.len() - 1);
+        assert_eq!(programs.path(Program::Etcd), assets.join("etcd"));
+        assert!(programs.path(Program::Kwok).starts_with(cache));
+    }
+
+    #[test]
+    fn without_a_toolchain_a_sentence_says_what_to_install() {
+        let workshop = Workshop::new("no-go");
+        let nowhere = workshop.0.join("no/go");
+        let go = Go::new(nowhere, workshop.0.join("module")).unwrap();
+        let error = Programs::build_with(&go, &workshop.0.join("cache"), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the programs of the test cluster are built with Go 1.26.0 or newer, and there is none: \
+             install Go from https://go.dev/dl or your distribution and put `go` on the PATH"
+        );
+
+        workshop.write("go.mod", "go 2.5.0\nrequire k8s.io/kubernetes v1.36.3\n");
+        let error = workshop.build().unwrap_err().to_string();
+        assert!(error.contains("the one on the PATH is go1.99.0"), "{error}");
+    }
+}
