@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use crate::pod_status::{self, DUE, GATES};
 use crate::stage::{Delay, Effect, Match, Stage, StageKind};
+use crate::stamp::stamp;
 
 /// The annotation by which a pod itself says which behaviour it has.
 pub const BEHAVIOUR: &str = "cluster.longshore.dev/behaviour";
@@ -91,11 +90,7 @@ impl Pods {
 
     /// The same for equal selectors, and fit for a label value.
     pub(crate) fn id(&self) -> String {
-        Sha256::digest(format!("{self:?}").as_bytes())
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        stamp(&format!("{self:?}"))
     }
 
     fn matches(&self) -> Vec<Match> {

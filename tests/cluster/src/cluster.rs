@@ -23,7 +23,7 @@ use crate::stages::Stages;
 use crate::{Behaviour, Error, Pods, Stage, wait};
 
 /// How long a program may take to become ready, on a machine that is busy with a build.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A running cluster: etcd, the API server, the controller manager, the scheduler, and kwok
 /// in place of nodes.
@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct TestCluster {
     // Dropped in this order: clients before servers, and the folder when nothing writes to it.
-    _running: Vec<Guarded>,
+    running: Vec<Guarded>,
     folder: Folder,
     programs: Programs,
     authority: String,
@@ -196,7 +196,7 @@ impl TestCluster {
         };
         let config = admin.config().await?;
         let mut cluster = Self {
-            _running: Vec::new(),
+            running: Vec::new(),
             audit_log: files.audit_log.clone(),
             authority: authority.certificate().to_owned(),
             folder,
@@ -266,7 +266,7 @@ impl TestCluster {
         if builder.controllers.is_none() {
             default_service_account(&client, "default").await?;
         }
-        self._running = vec![kwok, scheduler, controller_manager, apiserver, etcd];
+        self.running = vec![kwok, scheduler, controller_manager, apiserver, etcd];
         Ok(())
     }
 

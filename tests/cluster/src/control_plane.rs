@@ -17,8 +17,8 @@ impl Ports {
     /// Ports that are free now. Another process may take one before it is used.
     pub(crate) fn free() -> std::io::Result<Self> {
         // All are held at once, so that no two are the same.
-        let hold = || std::net::TcpListener::bind(("127.0.0.1", 0));
-        let held = [hold()?, hold()?, hold()?, hold()?, hold()?];
+        let bind = || std::net::TcpListener::bind(("127.0.0.1", 0));
+        let held = [bind()?, bind()?, bind()?, bind()?, bind()?];
         let [etcd, etcd_peer, apiserver, controller_manager, scheduler] =
             held.each_ref().map(std::net::TcpListener::local_addr);
         Ok(Self {

@@ -56,8 +56,8 @@ pub enum GoError {
 pub(crate) struct Go {
     program: PathBuf,
     module: PathBuf,
-    go_mod: String,
-    go_sum: String,
+    requirements: String,
+    checksums: String,
 }
 
 impl Go {
@@ -67,8 +67,8 @@ impl Go {
             std::fs::read_to_string(&file).map_err(|source| GoError::Read { file, source })
         };
         Ok(Self {
-            go_mod: read("go.mod")?,
-            go_sum: read("go.sum")?,
+            requirements: read("go.mod")?,
+            checksums: read("go.sum")?,
             program,
             module,
         })
@@ -78,8 +78,8 @@ impl Go {
     pub(crate) fn inputs(&self) -> Result<String, GoError> {
         Ok(format!(
             "{}\n{}\n{}",
-            self.go_mod,
-            self.go_sum,
+            self.requirements,
+            self.checksums,
             self.flags()?.join(" ")
         ))
     }
@@ -149,7 +149,7 @@ impl Go {
 
     /// The word that follows `start` in go.mod.
     fn line(&self, start: &'static str) -> Result<&str, GoError> {
-        self.go_mod
+        self.requirements
             .lines()
             .find_map(|line| line.strip_prefix(start))
             .and_then(|rest| rest.split_whitespace().next())

@@ -42,6 +42,7 @@ mod recorder;
 mod service_account;
 mod stage;
 mod stages;
+mod stamp;
 mod wait;
 
 pub use audit::{AuditMark, AuditRecord};

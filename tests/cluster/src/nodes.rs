@@ -14,7 +14,7 @@ use crate::{Error, TestCluster, wait};
 /// The annotation by which kwok knows its nodes.
 const PLAYED: &str = "kwok.x-k8s.io/node";
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Nodes to be created, all alike but for zone and instance type.
 #[derive(Clone, Debug)]

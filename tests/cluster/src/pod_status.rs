@@ -53,7 +53,7 @@ startTime: {{ $now | Quote }}
 pub(crate) fn started(ready: bool, due: Option<Duration>) -> String {
     let due = due.map_or_else(String::new, |due| {
         format!(
-            r##"#{{{{ ((now | dateModify "+{}ms").UTC).Format "2006-01-02T15:04:05.000000000Z07:00" }}}}"##,
+            r#"#{{{{ ((now | dateModify "+{}ms").UTC).Format "2006-01-02T15:04:05.000000000Z07:00" }}}}"#,
             due.as_millis()
         )
     });

@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::go::{Go, GoError};
 use crate::program::Program;
+use crate::stamp::stamp;
 
 /// The manifests of kwok that a cluster needs, as its module holds them.
 const MANIFESTS: [(&str, &str); 3] = [
@@ -99,14 +99,8 @@ impl Programs {
     }
 
     fn build_with(go: &Go, cache: &Path, assets: Option<PathBuf>) -> Result<Self, ProgramsError> {
-        let digest = Sha256::digest(go.inputs()?.as_bytes());
-        let stamp: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         let programs = Self {
-            folder: cache.join(stamp),
+            folder: cache.join(stamp(&go.inputs()?)),
             assets,
         };
         if programs.missing().is_empty() && programs.folder.join("manifests").exists() {

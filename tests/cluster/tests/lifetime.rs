@@ -1,5 +1,11 @@
 //! Nothing of a cluster outlives it, however it ends.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails its test by a panic, and reads the clock of the machine"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

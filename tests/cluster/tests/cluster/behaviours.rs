@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodStatus;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use longshore_test_cluster::{BEHAVIOUR, Behaviour, Pods};
 use serde_json::json;
 use tokio::time::Instant;
@@ -23,14 +23,14 @@ async fn sidecars_run_and_init_containers_have_ended() {
     ]});
     create(&pods, "app", "app:1", init).await;
     let status = status(&pods, "app", is_ready).await;
-    let states: Vec<_> = status
+    let containers: Vec<_> = status
         .init_container_statuses
         .unwrap()
         .into_iter()
         .map(|container| container.state.unwrap())
         .collect();
-    assert_eq!(states[0].terminated.as_ref().unwrap().exit_code, 0);
-    assert!(states[1].running.is_some());
+    assert_eq!(containers[0].terminated.as_ref().unwrap().exit_code, 0);
+    assert!(containers[1].running.is_some());
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_crash_ends_every_container_with_its_exit_code() {
         },
     });
     let pod = serde_json::from_value(spec).unwrap();
-    pods.create(&Default::default(), &pod).await.unwrap();
+    pods.create(&PostParams::default(), &pod).await.unwrap();
     status(&pods, "crashes", is_ready).await;
     let failed = |status: &PodStatus| status.phase.as_deref() == Some("Failed");
     let status = status(&pods, "crashes", failed).await;
@@ -145,7 +145,7 @@ async fn never_ready_until_the_pods_behave_as_usual_again() {
         }))
         .unwrap()
     };
-    pods.create(&Default::default(), &stuck("before"))
+    pods.create(&PostParams::default(), &stuck("before"))
         .await
         .unwrap();
     status(&pods, "before", runs).await;
@@ -154,7 +154,7 @@ async fn never_ready_until_the_pods_behave_as_usual_again() {
     assert!(runs(&before) && !is_ready(&before));
 
     cluster.behave_as_usual(&annotated).await.unwrap();
-    pods.create(&Default::default(), &stuck("after"))
+    pods.create(&PostParams::default(), &stuck("after"))
         .await
         .unwrap();
     status(&pods, "after", is_ready).await;

@@ -3,6 +3,11 @@
     clippy::disallowed_methods,
     reason = "a test acts on its cluster as an administrator does"
 )]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails its test by a panic"
+)]
 
 mod audit;
 mod behaviours;
@@ -57,7 +62,7 @@ async fn status(
 ) -> PodStatus {
     let wanted = |pod: Option<&Pod>| pod.and_then(|pod| pod.status.as_ref()).is_some_and(&wanted);
     let pod = await_condition(pods.clone(), name, wanted);
-    tokio::time::timeout(Duration::from_secs(60), pod)
+    tokio::time::timeout(Duration::from_mins(1), pod)
         .await
         .unwrap()
         .unwrap()
