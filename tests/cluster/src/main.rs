@@ -1,0 +1,103 @@
+//! The test cluster for people: start it, stop it, build or find its programs.
+
+mod standing;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use longshore_test_cluster::{Program, Programs, cache_folder};
+
+use crate::standing::Standing;
+
+/// A real Kubernetes control plane on loopback, with nodes played by kwok.
+#[derive(Parser)]
+#[command(name = "test-cluster")]
+struct Arguments {
+    /// The folder that says which cluster is up [default: `cluster` in the cache folder].
+    #[arg(long, global = true, hide = true)]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a cluster in the background and print how to reach it: eval "$(test-cluster up)".
+    Up(Size),
+    /// Stop the cluster that `up` started.
+    Down,
+    /// Build the programs of the cluster, which takes minutes the first time.
+    Build,
+    /// Print where a program lies, such as kubectl or helm.
+    Program {
+        /// Its name.
+        #[arg(value_parser = named)]
+        program: Program,
+    },
+    /// Be the cluster that `up` starts.
+    #[command(hide = true)]
+    Stand(Size),
+}
+
+/// What the cluster is to be like.
+#[derive(clap::Args)]
+struct Size {
+    /// How many nodes it has, over three zones.
+    #[arg(long, default_value_t = 6)]
+    nodes: usize,
+    /// An empty or new folder for its files, which stay there [default: a temporary one].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+fn named(name: &str) -> Result<Program, String> {
+    Program::named(name).ok_or_else(|| {
+        let names = Program::ALL.map(Program::name).join(", ");
+        format!("it is one of {names}")
+    })
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("test-cluster: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let standing = || -> Result<Standing, Box<dyn std::error::Error>> {
+        Ok(match &arguments.state {
+            Some(folder) => Standing::at(folder)?,
+            None => Standing::at(&cache_folder()?.join("cluster"))?,
+        })
+    };
+    match arguments.command {
+        Command::Up(size) => {
+            Programs::build()?;
+            let kubeconfig = standing()?.up(size.nodes, size.dir.as_deref())?;
+            println!(
+                "export KUBECONFIG={}",
+                quoted(&kubeconfig.to_string_lossy())
+            );
+        }
+        Command::Down => standing()?.down()?,
+        Command::Build => drop(Programs::build()?),
+        Command::Program { program } => println!("{}", Programs::build()?.path(program).display()),
+        Command::Stand(size) => standing()?.stand(size.nodes, size.dir)?,
+    }
+    Ok(())
+}
+
+/// The word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
