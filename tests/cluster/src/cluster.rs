@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::builder::ClusterBuilder;
 use crate::certificates::{Authority, TokenKeys};
-use crate::control_plane::{self, AUDIT_POLICY, Files, Ports};
+use crate::control_plane::{self, AUDIT_POLICY, ETCD_SERVES, Files, Ports};
 use crate::folder::Folder;
 use crate::guarded::Guarded;
 use crate::kubeconfig::{Access, Credentials};
@@ -199,7 +199,10 @@ impl TestCluster {
         };
         let data = self.folder.path().join("etcd");
         let mut etcd = spawn(Program::Etcd, control_plane::etcd(ports, &data))?;
-        etcd.ready(LIMIT, async || tokio::net::TcpStream::connect(("127.0.0.1", ports.etcd)).await.is_ok()).await?;
+        // Its port may answer although it is another's; the log is its own. The other programs
+        // show by their certificate whose they are.
+        let log = etcd.log().to_owned();
+        etcd.ready(LIMIT, async || std::fs::read_to_string(&log).is_ok_and(|text| text.contains(ETCD_SERVES))).await?;
 
         let mut apiserver = spawn(Program::KubeApiserver, control_plane::apiserver(ports, files))?;
         let client = self.probe(ports.apiserver)?;
@@ -207,7 +210,7 @@ impl TestCluster {
 
         let mut controller_manager = spawn(
             Program::KubeControllerManager,
-            control_plane::controller_manager(ports, files, builder.controllers.as_deref()),
+            control_plane::controller_manager(ports, files, builder.capped, builder.controllers.as_deref()),
         )?;
         let mut scheduler = spawn(Program::KubeScheduler, control_plane::scheduler(ports, files, builder.capped))?;
         let client = self.client()?;

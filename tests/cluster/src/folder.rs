@@ -1,8 +1,8 @@
 //! The folder of one cluster, which goes when its cluster goes.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -97,7 +97,12 @@ impl Folder {
     /// Writes a file into the folder and returns where it lies.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
         let path = self.path.join(name);
-        match fs::write(&path, text) {
+        let write = || {
+            // Some of them are private keys, and a kept folder may be open to others.
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            file.write_all(text.as_bytes())
+        };
+        match write() {
             Ok(()) => Ok(path),
             Err(source) => Err(Error::Write { path, source }),
         }

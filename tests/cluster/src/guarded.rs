@@ -81,6 +81,11 @@ impl Guarded {
         }
     }
 
+    /// The file of what the program prints.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Waits until `probe` says yes; an early end of the program or the limit is an error.
     pub(crate) async fn ready(&mut self, limit: Duration, mut probe: impl AsyncFnMut() -> bool) -> Result<(), Error> {
         let started = Instant::now();

@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn of_two_builds_at_once_one_builds() {
+        let workshop = Workshop::new("at-once");
+        std::thread::scope(|scope| {
+            let builds = [0, 1].map(|_| scope.spawn(|| workshop.build()));
+            for build in builds {
+                build.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(workshop.built().len(), Program::ALL.len());
+    }
+
+    #[test]
     fn a_broken_build_is_taken_up_where_it_stopped() {
         let workshop = Workshop::new("broken");
         workshop.write("broken", Program::Etcd.package());

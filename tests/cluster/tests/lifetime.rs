@@ -1,5 +1,6 @@
 //! Nothing of a cluster outlives it, however it ends.
 
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
