@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use futures::future::join_all;
@@ -93,7 +93,7 @@ impl Cli {
     pub async fn execute(self) -> Result<(), Error> {
         match self.command {
             Command::Run(settings) => settings.run().await,
-            Command::Crds { dir } => crds(dir),
+            Command::Crds { dir } => crds(dir.as_deref()),
         }
     }
 }
@@ -139,9 +139,9 @@ impl Run {
     }
 }
 
-fn crds(dir: Option<PathBuf>) -> Result<(), Error> {
+fn crds(dir: Option<&Path>) -> Result<(), Error> {
     for manifest in api::manifests().map_err(|source| Error::Crds(Box::new(source)))? {
-        match &dir {
+        match dir {
             None => println!("---\n{}", manifest.yaml),
             Some(dir) => {
                 let path = dir.join(&manifest.file_name);

@@ -24,7 +24,7 @@ async fn an_operator_killed_three_times_in_a_rollout_keeps_floor_and_ceiling_and
         let gone = || recorder.events().unwrap().iter().filter(|event| event.change == Change::Deleted).count();
         let started = std::time::Instant::now();
         while gone() < replaced {
-            assert!(started.elapsed() < Duration::from_mins(1), "{} tasks replaced", gone());
+            assert!(started.elapsed() < Duration::from_mins(1), "{} tasks replaced\n{}", gone(), namespace.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         namespace.kill_operator();

@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test acts on its cluster as an administrator does")]
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

@@ -174,13 +174,11 @@ impl Namespace {
             + 'static,
     {
         let object = await_condition(self.api::<K>(), name, |object: Option<&K>| object.is_some_and(&wanted));
-        match tokio::time::timeout(LIMIT, object).await {
-            Ok(object) => object.unwrap().unwrap(),
-            Err(_) => {
-                let now = self.api::<K>().get_opt(name).await.unwrap();
-                panic!("{what}: not within {LIMIT:?}; {name} is {now:#?}\n{}", self.log())
-            }
+        if let Ok(object) = tokio::time::timeout(LIMIT, object).await {
+            return object.unwrap().unwrap();
         }
+        let now = self.api::<K>().get_opt(name).await.unwrap();
+        panic!("{what}: not within {LIMIT:?}; {name} is {now:#?}\n{}", self.log())
     }
 
     /// Waits until the status of a service is as wanted, and returns it.
@@ -228,7 +226,7 @@ impl Namespace {
         let ours = |record: &longshore_test_cluster::AuditRecord| {
             record.user == self.access.user
                 && record.is_mutating()
-                && record.namespace.as_deref() == Some(&self.name)
+                && record.namespace == self.name
                 && record.received >= self.started
         };
         records.into_iter().filter(ours).collect()
