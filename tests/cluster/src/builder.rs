@@ -58,7 +58,9 @@ impl ClusterBuilder {
         let mut tries = 1;
         loop {
             match TestCluster::start_once(self, programs.clone()).await {
-                Err(Error::Exited { tail, .. }) if tries < TRIES && tail.contains("address already in use") => {
+                Err(Error::Exited { tail, .. })
+                    if tries < TRIES && tail.contains("address already in use") =>
+                {
                     tries = tries.saturating_add(1);
                 }
                 outcome => return outcome,

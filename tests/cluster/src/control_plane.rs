@@ -127,7 +127,11 @@ pub(crate) fn apiserver(ports: Ports, files: &Files) -> Vec<OsString> {
     ]
 }
 
-pub(crate) fn controller_manager(ports: Ports, files: &Files, controllers: Option<&str>) -> Vec<OsString> {
+pub(crate) fn controller_manager(
+    ports: Ports,
+    files: &Files,
+    controllers: Option<&str>,
+) -> Vec<OsString> {
     let mut arguments = component(ports.controller_manager, files, &files.controller_manager);
     arguments.extend([
         flag("use-service-account-credentials", "true"),
@@ -147,7 +151,10 @@ pub(crate) fn scheduler(ports: Ports, files: &Files, capped: bool) -> Vec<OsStri
 }
 
 pub(crate) fn kwok(files: &Files) -> Vec<OsString> {
-    vec![flag("kubeconfig", &files.kwok), flag("config", &files.kwok_configuration)]
+    vec![
+        flag("kubeconfig", &files.kwok),
+        flag("config", &files.kwok_configuration),
+    ]
 }
 
 /// What kube-controller-manager and kube-scheduler have in common.

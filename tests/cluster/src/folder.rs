@@ -59,8 +59,14 @@ impl Folder {
             // Ctrl-C in a terminal goes to the whole foreground group; the janitor must outlive it.
             .process_group(0)
             .spawn()
-            .map_err(|source| Error::Spawn { program: "the janitor", source });
-        let mut folder = Self { path, janitor: None };
+            .map_err(|source| Error::Spawn {
+                program: "the janitor",
+                source,
+            });
+        let mut folder = Self {
+            path,
+            janitor: None,
+        };
         match janitor {
             Ok(child) => folder.janitor = Some(child),
             Err(error) => {
@@ -74,7 +80,10 @@ impl Folder {
 
     /// A folder that stays, for people who want to read it afterwards.
     pub(crate) fn kept(path: &Path) -> Result<Self, Error> {
-        let write = |source| Error::Write { path: path.to_owned(), source };
+        let write = |source| Error::Write {
+            path: path.to_owned(),
+            source,
+        };
         let path = std::path::absolute(path).map_err(write)?;
         match private(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -85,7 +94,10 @@ impl Folder {
             }
             other => other.map_err(write)?,
         }
-        let folder = Self { path, janitor: None };
+        let folder = Self {
+            path,
+            janitor: None,
+        };
         folder.furnish()?;
         Ok(folder)
     }
