@@ -240,7 +240,7 @@ impl<R: Reconciler> Driver<R> {
                 Conditions::new(&[], object.meta().generation, clock::now()).summary(&summary).build();
             let api = R::api(&self.context, key.0.as_deref());
             let version = object.resource_version().unwrap_or_default();
-            writer::apply_status(&api, &key.1, &version, R::FIELD_MANAGER, &status).await?;
+            writer::merge_status(&api, &key.1, &version, &status).await?;
             self.lock().entry(key).or_insert_with(|| Passes::of(object)).unreadable = Some(message);
         }
         Ok(Action::await_change())

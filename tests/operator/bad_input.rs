@@ -93,3 +93,39 @@ async fn members_that_have_no_effect_yet_are_named_on_the_object() {
     let status = namespace.until_steady("web", "web:1").await;
     assert!(named(&status.conditions, "spec.enableExecuteCommand"));
 }
+
+#[tokio::test]
+async fn an_object_that_cannot_be_read_says_so_and_hurts_no_other() {
+    let namespace = Namespace::new("unreadable").await;
+    namespace.apply_default_cluster();
+    namespace.apply_task_definition("web", "unreadable:1");
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/platformVersion/type";
+    let set_type = |type_: &str| {
+        let patch = format!(r#"[{{"op": "replace", "path": "{schema}", "value": "{type_}"}}]"#);
+        let crd = "services.ecs.longshore.dev";
+        let patched = namespace.kubectl(&["patch", "crd", crd, "--type=json", "--patch", &patch]);
+        assert!(patched.status.success(), "{}", stderr(&patched));
+    };
+    // What an older version of the schema let in.
+    set_type("integer");
+    let odd = json!({ "taskDefinition": "web", "platformVersion": 5 });
+    let started = std::time::Instant::now();
+    while !namespace.try_apply("Service", "odd", &odd).status.success() {
+        assert!(started.elapsed().as_secs() < 30, "the schema is not in force");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    set_type("string");
+    namespace.apply_service("web", 1, 100, 200);
+    namespace.until_steady("web", "web:1").await;
+    let said = || {
+        let message = "jsonpath={.status.conditions[?(@.type=='Stalled')].message}";
+        let got = namespace.kubectl(&["get", "esvc", "odd", "--output", message]);
+        String::from_utf8_lossy(&got.stdout).into_owned()
+    };
+    while !said().contains("the stored object cannot be read") {
+        assert!(started.elapsed().as_secs() < 60, "{:?}\n{}", said(), namespace.log());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    namespace.apply("Service", "odd", &json!({ "taskDefinition": "web" }));
+    namespace.until_steady("odd", "web:1").await;
+}
