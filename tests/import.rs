@@ -1,6 +1,7 @@
 //! `longshore import`: what it takes, what it makes of it, and what it refuses with which words.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail this way")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+#![expect(clippy::needless_pass_by_value, reason = "the rows read best without ampersands")]
 
 use std::fs;
 use std::io::Write;

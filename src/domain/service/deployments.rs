@@ -27,6 +27,8 @@ pub(super) struct Deployment<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Deployments<'a> {
     primary: Option<Deployment<'a>>,
+    /// The highest ordinal that any deployment of the service has had.
+    pub(super) last_ordinal: i64,
     /// Those that are being replaced and still have tasks, newest first.
     pub(super) active: Vec<Deployment<'a>>,
 }
@@ -36,6 +38,8 @@ impl<'a> Deployments<'a> {
     /// started just before a crash: its deployment is derived again, or it is one more that is being replaced.
     pub(super) fn of(seen: &Observed<'a>, tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>) -> Self {
         let recorded: Vec<Deployment<'a>> = seen.status.deployments.iter().filter_map(Deployment::recorded).collect();
+        let last = recorded.iter().map(|known| known.ordinal).max().unwrap_or(0);
+        let last = last.max(seen.status.last_deployment_ordinal.unwrap_or(0));
         let was_primary = recorded.iter().find(|known| known.is_recorded_as(DeploymentState::Primary));
         let primary = match &seen.service.target {
             Err(_) => was_primary.cloned(),
@@ -43,8 +47,7 @@ impl<'a> Deployments<'a> {
                 let derive = |ordinal| DeploymentId::derive(seen.uid, ordinal, &target.content);
                 let current = was_primary.filter(|primary| derive(primary.ordinal) == primary.id).cloned();
                 current.or_else(|| {
-                    let last = was_primary.map_or(0, |primary| primary.ordinal);
-                    let ordinal = seen.status.last_deployment_ordinal.unwrap_or(0).max(last).saturating_add(1);
+                    let ordinal = last.saturating_add(1);
                     Some(Deployment {
                         id: derive(ordinal),
                         ordinal,
@@ -71,7 +74,11 @@ impl<'a> Deployments<'a> {
                 });
             }
         }
-        let mut deployments = Self { primary, active };
+        // A deployment that only its tasks tell of had the next ordinal; with the same ordinal and content it would come again.
+        let unknown = |id: &DeploymentId| Some(*id) != primary_id && !recorded.iter().any(|known| known.id == *id);
+        let last = if tasks.keys().any(unknown) { last.saturating_add(1) } else { last };
+        let last_ordinal = primary.as_ref().map_or(last, |primary| primary.ordinal.max(last));
+        let mut deployments = Self { primary, last_ordinal, active };
         for deployment in deployments.primary.iter_mut().chain(&mut deployments.active) {
             if let Some(tasks) = tasks.get(&deployment.id) {
                 deployment.used_attempts = std::mem::take(&mut deployment.used_attempts).after(tasks);

@@ -19,6 +19,8 @@ mod status;
 mod stopped;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 

@@ -4,15 +4,15 @@
 //! held. Service, deployment, slot and attempt make the pod's name. Two leaders that see the same gap therefore try to create
 //! the same pod, and so does an operator that was killed between a create and its status write.
 //!
-//! The attempt comes from the pods that can be seen. Once the last pod of a slot has gone without a successor, only status
-//! remembers how far its count had come: [`UsedAttempts`].
+//! The attempt comes from the pods that can be seen. Once the last pod of a slot has gone, only status remembers how far its
+//! count had come: [`UsedAttempts`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::names::{DeploymentId, TaskKey};
 use crate::domain::facts::DeploymentTasks;
 
-/// The attempts already used by slots of which no task is left that shows it. Kept in status as ranges: `0-3:1` says that the
+/// The highest attempt of the tasks that have ended, by slot. Kept in status as ranges: `0-3:1` says that the
 /// slots 0 to 3 have each held one task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct UsedAttempts(BTreeMap<u32, u32>);
@@ -38,23 +38,17 @@ impl UsedAttempts {
                 _ => ranges.push((slot, slot, attempt)),
             }
         }
-        let text = |(first, last, attempt)| match first == last {
-            true => format!("{first}:{attempt}"),
-            false => format!("{first}-{last}:{attempt}"),
+        let text = |(first, last, attempt)| {
+            if first == last { format!("{first}:{attempt}") } else { format!("{first}-{last}:{attempt}") }
         };
         ranges.into_iter().map(text).collect()
     }
 
-    /// The same after a pass: ended tasks are entered, and what an active task of the slot shows by itself is dropped.
+    /// The same after a pass: tasks that ended are entered.
     pub(super) fn after(mut self, tasks: &DeploymentTasks<'_>) -> Self {
         for ended in tasks.ended() {
             let attempt = self.0.entry(ended.key.slot).or_default();
             *attempt = ended.key.attempt.max(*attempt);
-        }
-        for active in active_keys(tasks) {
-            if self.0.get(&active.slot).is_some_and(|used| *used < active.attempt) {
-                self.0.remove(&active.slot);
-            }
         }
         self
     }
@@ -117,11 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn status_remembers_only_what_no_task_shows() {
-        let (gone, active) = (ended(5, 1), healthy_task(task_key(1, 1, 2)));
-        let tasks = DeploymentTasks { healthy: vec![&active], leaving: vec![&gone], ..DeploymentTasks::default() };
+    fn status_remembers_the_tasks_that_ended_as_ranges_of_slots() {
+        let (gone, again) = (ended(5, 1), ended(2, 7));
+        let tasks = DeploymentTasks { leaving: vec![&gone, &again], ..DeploymentTasks::default() };
         let used = UsedAttempts::parse(&["0-4:1".to_owned(), "not a range".to_owned()]).after(&tasks);
-        assert_eq!(used.to_ranges(), ["0:1", "2-5:1"]);
+        assert_eq!(used.to_ranges(), ["0-1:1", "2:7", "3-5:1"]);
         assert_eq!(UsedAttempts::parse(&used.to_ranges()), used);
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn status(
         pending_count: Some(statuses.iter().map(|deployment| deployment.pending_count).sum()),
         selector: Some(format!("{}={}", labels::SERVICE, label_value(seen.object_name))),
         task_definition: primary.map(|primary| primary.task_definition.clone()),
-        last_deployment_ordinal: deployments.primary().map(|primary| primary.ordinal),
+        last_deployment_ordinal: Some(deployments.last_ordinal).filter(|ordinal| *ordinal > 0),
         events: announce(&previous.events, seen.name, &notices, now),
         stopped_tasks: stopped::record(
             &previous.stopped_tasks,

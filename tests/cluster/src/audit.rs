@@ -46,10 +46,7 @@ pub struct AuditRecord {
 impl AuditRecord {
     /// Whether the request was to change something.
     pub fn is_mutating(&self) -> bool {
-        matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 
     /// Whether it succeeded.
@@ -103,38 +100,27 @@ impl TestCluster {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let uri = format!("{MARK}{}.{count}.", std::process::id());
-        let request =
-            http::Request::get(&uri)
-                .body(Vec::new())
-                .map_err(|error| Error::Malformed {
-                    what: format!("the address {uri}"),
-                    source: error.into(),
-                })?;
-        self.client()?
-            .request_text(request)
-            .await
-            .map_err(Error::request("mark the audit log"))?;
+        let request = http::Request::get(&uri)
+            .body(Vec::new())
+            .map_err(|error| Error::Malformed { what: format!("the address {uri}"), source: error.into() })?;
+        self.client()?.request_text(request).await.map_err(Error::request("mark the audit log"))?;
         let mut text = String::new();
         let limit = Duration::from_secs(30);
-        wait::until(
-            "the record of a request in the audit log",
-            limit,
-            async || {
-                text = self.audit_from(mark)?;
-                let Some(found) = text.find(&uri) else {
-                    return Ok(false);
-                };
-                // The rest of the line may be missing yet.
-                let Some((_, rest)) = text.split_at_checked(found) else {
-                    return Ok(false);
-                };
-                let Some(length) = rest.find('\n') else {
-                    return Ok(false);
-                };
-                text.truncate(found.saturating_add(length).saturating_add(1));
-                Ok(true)
-            },
-        )
+        wait::until("the record of a request in the audit log", limit, async || {
+            text = self.audit_from(mark)?;
+            let Some(found) = text.find(&uri) else {
+                return Ok(false);
+            };
+            // The rest of the line may be missing yet.
+            let Some((_, rest)) = text.split_at_checked(found) else {
+                return Ok(false);
+            };
+            let Some(length) = rest.find('\n') else {
+                return Ok(false);
+            };
+            text.truncate(found.saturating_add(length).saturating_add(1));
+            Ok(true)
+        })
         .await?;
         let end = AuditMark(mark.0.saturating_add(text.len() as u64));
         Ok((text, end))
@@ -153,9 +139,7 @@ impl TestCluster {
     }
 
     fn audit_end(&self) -> Result<AuditMark, Error> {
-        std::fs::metadata(self.audit_log())
-            .map(|metadata| AuditMark(metadata.len()))
-            .map_err(self.unreadable())
+        std::fs::metadata(self.audit_log()).map(|metadata| AuditMark(metadata.len())).map_err(self.unreadable())
     }
 
     fn unreadable(&self) -> impl FnOnce(io::Error) -> Error {

@@ -82,10 +82,7 @@ impl Pods {
 
     /// Pods with this label.
     pub fn label(key: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::Label {
-            key: key.into(),
-            value: value.into(),
-        }
+        Self::Label { key: key.into(), value: value.into() }
     }
 
     /// The same for equal selectors, and fit for a label value.
@@ -98,18 +95,9 @@ impl Pods {
         let unannotated = Match::DoesNotExist(annotation.clone());
         match self {
             Self::Annotation(value) => vec![Match::In(annotation, vec![value.clone()])],
-            Self::Image(images) => vec![
-                Match::In(".spec.containers[].image".to_owned(), images.clone()),
-                unannotated,
-            ],
+            Self::Image(images) => vec![Match::In(".spec.containers[].image".to_owned(), images.clone()), unannotated],
             Self::Label { key, value } => vec![
-                Match::In(
-                    format!(
-                        ".metadata.labels[{}]",
-                        serde_json::Value::from(key.as_str())
-                    ),
-                    vec![value.clone()],
-                ),
+                Match::In(format!(".metadata.labels[{}]", serde_json::Value::from(key.as_str())), vec![value.clone()]),
                 unannotated,
             ],
         }
@@ -119,52 +107,39 @@ impl Pods {
 impl Behaviour {
     /// The stages that make `pods` behave so.
     pub(crate) fn stages(self, pods: &Pods) -> Vec<Stage> {
-        let stage =
-            |name: &str, conditions: Vec<Match>, delay: Delay, effects: Vec<Effect>| Stage {
-                name: format!("behaviour-{}-{name}", pods.id()),
-                kind: StageKind::Pod,
-                matches: [pods.matches(), conditions].concat(),
-                weight: WEIGHT,
-                delay,
-                effects,
-            };
+        let stage = |name: &str, conditions: Vec<Match>, delay: Delay, effects: Vec<Effect>| Stage {
+            name: format!("behaviour-{}-{name}", pods.id()),
+            kind: StageKind::Pod,
+            matches: [pods.matches(), conditions].concat(),
+            weight: WEIGHT,
+            delay,
+            effects,
+        };
         let start = |ready: bool, due: Option<Duration>| {
             let template = pod_status::started(ready, due);
-            stage(
-                "start",
-                pending(),
-                at_once(),
-                vec![Effect::Status(template)],
-            )
+            stage("start", pending(), at_once(), vec![Effect::Status(template)])
         };
         let then = |name: &str, conditions: Vec<Match>, template: String| {
             let delay = Delay::Until(DUE.to_owned());
             stage(name, conditions, delay, vec![Effect::Status(template)])
         };
         match self {
-            Self::ReadyAfter(delay) => vec![
-                start(false, Some(delay)),
-                then("ready", running(false), pod_status::readiness(true)),
-            ],
+            Self::ReadyAfter(delay) => {
+                vec![start(false, Some(delay)), then("ready", running(false), pod_status::readiness(true))]
+            }
             Self::NeverReady => vec![start(false, None)],
-            Self::UnreadyAfter(delay) => vec![
-                start(true, Some(delay)),
-                then("unready", running(true), pod_status::readiness(false)),
-            ],
-            Self::Crash { after, exit_code } => vec![
-                start(true, Some(after)),
-                then("end", running(true), pod_status::ended(exit_code)),
-            ],
-            Self::CrashBeforeReady { after, exit_code } => vec![
-                start(false, Some(after)),
-                then("end", running(false), pod_status::ended(exit_code)),
-            ],
-            Self::ImagePullFailure => vec![stage(
-                "pull",
-                pending(),
-                at_once(),
-                vec![Effect::Status(pod_status::image_pull_failure())],
-            )],
+            Self::UnreadyAfter(delay) => {
+                vec![start(true, Some(delay)), then("unready", running(true), pod_status::readiness(false))]
+            }
+            Self::Crash { after, exit_code } => {
+                vec![start(true, Some(after)), then("end", running(true), pod_status::ended(exit_code))]
+            }
+            Self::CrashBeforeReady { after, exit_code } => {
+                vec![start(false, Some(after)), then("end", running(false), pod_status::ended(exit_code))]
+            }
+            Self::ImagePullFailure => {
+                vec![stage("pull", pending(), at_once(), vec![Effect::Status(pod_status::image_pull_failure())])]
+            }
             Self::StopAfter { after, exit_code } => vec![stage(
                 "stop",
                 [deleted(), running_phase()].concat(),
@@ -189,27 +164,15 @@ pub(crate) fn base() -> Vec<Stage> {
     let ready = || READY.to_owned();
     let truth = || vec!["True".to_owned()];
     vec![
-        stage(
-            "pod-ready",
-            pending(),
-            Effect::Status(pod_status::started(true, None)),
-        ),
+        stage("pod-ready", pending(), Effect::Status(pod_status::started(true, None))),
         stage(
             "pod-gates-open",
-            [
-                running(true),
-                vec![Match::NotIn(ready(), truth()), gates("open")],
-            ]
-            .concat(),
+            [running(true), vec![Match::NotIn(ready(), truth()), gates("open")]].concat(),
             Effect::Status(pod_status::gates()),
         ),
         stage(
             "pod-gates-closed",
-            [
-                running(true),
-                vec![Match::In(ready(), truth()), gates("closed")],
-            ]
-            .concat(),
+            [running(true), vec![Match::In(ready(), truth()), gates("closed")]].concat(),
             Effect::Status(pod_status::gates()),
         ),
         stage("pod-delete", deleted(), Effect::Delete),
@@ -217,8 +180,7 @@ pub(crate) fn base() -> Vec<Stage> {
 }
 
 const READY: &str = r#".status.conditions[] | select(.type == "Ready") | .status"#;
-const CONTAINERS_READY: &str =
-    r#".status.conditions[] | select(.type == "ContainersReady") | .status"#;
+const CONTAINERS_READY: &str = r#".status.conditions[] | select(.type == "ContainersReady") | .status"#;
 
 const fn at_once() -> Delay {
     Delay::For(Duration::ZERO)
@@ -246,10 +208,7 @@ fn running(ready: bool) -> Vec<Match> {
 }
 
 fn running_phase() -> Vec<Match> {
-    vec![Match::In(
-        ".status.phase".to_owned(),
-        vec!["Running".to_owned()],
-    )]
+    vec![Match::In(".status.phase".to_owned(), vec!["Running".to_owned()])]
 }
 
 fn deleted() -> Vec<Match> {

@@ -29,9 +29,10 @@ impl ClusterBuilder {
         self
     }
 
-    /// Leaves the scheduler and kwok at the request rates they have by default.
+    /// Leaves the scheduler, the controller manager and kwok at their default request rates.
     ///
-    /// Without it neither holds back, so that what a test measures is the program under test.
+    /// Without it none holds back, so that what a test measures is the program under test.
+    /// For other rates add flags such as `--kube-api-qps=20`: the last one counts.
     #[must_use]
     pub const fn capped(mut self) -> Self {
         self.capped = true;
@@ -58,9 +59,7 @@ impl ClusterBuilder {
         let mut tries = 1;
         loop {
             match TestCluster::start_once(self, programs.clone()).await {
-                Err(Error::Exited { tail, .. })
-                    if tries < TRIES && tail.contains("address already in use") =>
-                {
+                Err(Error::Exited { tail, .. }) if tries < TRIES && tail.contains("address already in use") => {
                     tries = tries.saturating_add(1);
                 }
                 outcome => return outcome,

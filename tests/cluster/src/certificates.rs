@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 
 use crate::Error;
@@ -28,17 +28,11 @@ impl Authority {
         let make = || {
             let mut parameters = parameters("longshore-test-cluster", None);
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            parameters.key_usages = vec![
-                KeyUsagePurpose::KeyCertSign,
-                KeyUsagePurpose::CrlSign,
-                KeyUsagePurpose::DigitalSignature,
-            ];
+            parameters.key_usages =
+                vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
             let key = KeyPair::generate()?;
             let certificate = parameters.self_signed(&key)?.pem();
-            Ok(Self {
-                issuer: Issuer::new(parameters, key),
-                certificate,
-            })
+            Ok(Self { issuer: Issuer::new(parameters, key), certificate })
         };
         make().map_err(failed("the certificate authority"))
     }
@@ -85,10 +79,7 @@ impl Authority {
     fn sign(&self, mut parameters: CertificateParams) -> Result<Identity, rcgen::Error> {
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
-        Ok(Identity {
-            certificate: parameters.signed_by(&key, &self.issuer)?.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Identity { certificate: parameters.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })
     }
 }
 
@@ -102,10 +93,7 @@ pub(crate) struct TokenKeys {
 impl TokenKeys {
     pub(crate) fn new() -> Result<Self, Error> {
         let key = KeyPair::generate().map_err(failed("the tokens of ServiceAccounts"))?;
-        Ok(Self {
-            private: key.serialize_pem(),
-            public: key.public_key_pem(),
-        })
+        Ok(Self { private: key.serialize_pem(), public: key.public_key_pem() })
     }
 }
 
@@ -114,9 +102,7 @@ fn parameters(name: &str, organization: Option<&str>) -> CertificateParams {
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, name);
     if let Some(organization) = organization {
-        parameters
-            .distinguished_name
-            .push(DnType::OrganizationName, organization);
+        parameters.distinguished_name.push(DnType::OrganizationName, organization);
     }
     parameters
 }

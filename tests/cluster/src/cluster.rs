@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::builder::ClusterBuilder;
 use crate::certificates::{Authority, TokenKeys};
-use crate::control_plane::{self, AUDIT_POLICY, Files, Ports};
+use crate::control_plane::{self, AUDIT_POLICY, ETCD_SERVES, Files, Ports};
 use crate::folder::Folder;
 use crate::guarded::Guarded;
 use crate::kubeconfig::{Access, Credentials};
@@ -95,10 +95,7 @@ impl TestCluster {
     pub async fn create_namespace(&self, name: &str) -> Result<(), Error> {
         let client = self.client()?;
         let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
         Api::all(client.clone())
@@ -122,9 +119,7 @@ impl TestCluster {
     ///
     /// Returns once it is in force: pods created from then on behave so.
     pub async fn behave(&self, pods: &Pods, behaviour: Behaviour) -> Result<(), Error> {
-        self.stages
-            .behave(&self.client()?, pods, Some(behaviour))
-            .await
+        self.stages.behave(&self.client()?, pods, Some(behaviour)).await
     }
 
     /// Lets pods behave as usual again: pods created once this returns start and are ready.
@@ -145,10 +140,7 @@ impl TestCluster {
         &self.audit_log
     }
 
-    pub(crate) async fn start_once(
-        builder: &ClusterBuilder,
-        programs: Programs,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn start_once(builder: &ClusterBuilder, programs: Programs) -> Result<Self, Error> {
         let folder = match &builder.folder {
             Some(path) => Folder::kept(path)?,
             None => Folder::temporary()?,
@@ -159,12 +151,7 @@ impl TestCluster {
         let access = |user: &str, group: Option<&str>| {
             let identity = authority.client(user, group)?;
             let credentials = Credentials::Certificate(&identity);
-            Ok::<_, Error>(Access::new(
-                &url,
-                authority.certificate(),
-                user,
-                credentials,
-            ))
+            Ok::<_, Error>(Access::new(&url, authority.certificate(), user, credentials))
         };
         let admin = access("admin", Some("system:masters"))?;
         let kubeconfig = folder.write("kubeconfig", &admin.text())?;
@@ -182,15 +169,8 @@ impl TestCluster {
             token_public_key: folder.write("tokens.pub", &tokens.public)?,
             audit_policy: folder.write("audit-policy.json", AUDIT_POLICY)?,
             audit_log: folder.path().join("audit.log"),
-            kwok_configuration: folder.write(
-                "kwok.json",
-                &control_plane::kwok_configuration(builder.capped),
-            )?,
-            controller_manager: component(
-                "system:kube-controller-manager",
-                "kube-controller-manager",
-                None,
-            )?,
+            kwok_configuration: folder.write("kwok.json", &control_plane::kwok_configuration(builder.capped))?,
+            controller_manager: component("system:kube-controller-manager", "kube-controller-manager", None)?,
             scheduler: component("system:kube-scheduler", "kube-scheduler", None)?,
             kwok: component("kwok", "kwok", Some("system:masters"))?,
         };
@@ -212,57 +192,36 @@ impl TestCluster {
     }
 
     /// Starts the programs in the order in which they need each other.
-    async fn run(
-        &mut self,
-        builder: &ClusterBuilder,
-        ports: Ports,
-        files: &Files,
-    ) -> Result<(), Error> {
+    async fn run(&mut self, builder: &ClusterBuilder, ports: Ports, files: &Files) -> Result<(), Error> {
         let spawn = |program: Program, mut arguments: Vec<OsString>| {
             arguments.extend(builder.flags.get(&program).into_iter().flatten().cloned());
-            Guarded::spawn(
-                &self.folder,
-                program.name(),
-                &self.programs.path(program),
-                &arguments,
-            )
+            Guarded::spawn(&self.folder, program.name(), &self.programs.path(program), &arguments)
         };
         let data = self.folder.path().join("etcd");
         let mut etcd = spawn(Program::Etcd, control_plane::etcd(ports, &data))?;
-        etcd.ready(LIMIT, async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", ports.etcd))
-                .await
-                .is_ok()
-        })
-        .await?;
+        // Its port may answer although it is another's; the log is its own. The other programs
+        // show by their certificate whose they are.
+        let log = etcd.log().to_owned();
+        etcd.ready(LIMIT, async || std::fs::read_to_string(&log).is_ok_and(|text| text.contains(ETCD_SERVES))).await?;
 
-        let mut apiserver = spawn(
-            Program::KubeApiserver,
-            control_plane::apiserver(ports, files),
-        )?;
+        let mut apiserver = spawn(Program::KubeApiserver, control_plane::apiserver(ports, files))?;
         let client = self.probe(ports.apiserver)?;
         apiserver.ready(LIMIT, healthy(&client, "/readyz")).await?;
 
         let mut controller_manager = spawn(
             Program::KubeControllerManager,
-            control_plane::controller_manager(ports, files, builder.controllers.as_deref()),
+            control_plane::controller_manager(ports, files, builder.capped, builder.controllers.as_deref()),
         )?;
-        let mut scheduler = spawn(
-            Program::KubeScheduler,
-            control_plane::scheduler(ports, files, builder.capped),
-        )?;
+        let mut scheduler = spawn(Program::KubeScheduler, control_plane::scheduler(ports, files, builder.capped))?;
         let client = self.client()?;
         self.prepare_stages(&client).await?;
         let mut kwok = spawn(Program::Kwok, control_plane::kwok(files))?;
 
         let probe = self.probe(ports.controller_manager)?;
-        controller_manager
-            .ready(LIMIT, healthy(&probe, "/healthz"))
-            .await?;
+        controller_manager.ready(LIMIT, healthy(&probe, "/healthz")).await?;
         let probe = self.probe(ports.scheduler)?;
         scheduler.ready(LIMIT, healthy(&probe, "/readyz")).await?;
-        kwok.ready(LIMIT, async || self.stages.in_force(&client).await.is_ok())
-            .await?;
+        kwok.ready(LIMIT, async || self.stages.in_force(&client).await.is_ok()).await?;
         if builder.controllers.is_none() {
             default_service_account(&client, "default").await?;
         }
@@ -275,29 +234,20 @@ impl TestCluster {
         let read = |name: &str| {
             let path = self.programs.manifest(name);
             match std::fs::read_to_string(&path) {
-                Ok(text) => {
-                    serde_saphyr::from_str::<Value>(&text).map_err(|error| Error::Malformed {
-                        what: format!("kwok's manifest {}", path.display()),
-                        source: error.into(),
-                    })
-                }
+                Ok(text) => serde_saphyr::from_str::<Value>(&text).map_err(|error| Error::Malformed {
+                    what: format!("kwok's manifest {}", path.display()),
+                    source: error.into(),
+                }),
                 Err(source) => Err(Error::Read { path, source }),
             }
         };
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         let name = "stages.kwok.x-k8s.io";
-        crds.patch(
-            name,
-            &PatchParams::apply("longshore-test-cluster").force(),
-            &Patch::Apply(read("stage-crd.yaml")?),
-        )
-        .await
-        .map_err(Error::request("create kwok's CRD of stages"))?;
+        crds.patch(name, &PatchParams::apply("longshore-test-cluster").force(), &Patch::Apply(read("stage-crd.yaml")?))
+            .await
+            .map_err(Error::request("create kwok's CRD of stages"))?;
         wait::until("the establishment of kwok's CRD", LIMIT, async || {
-            let crd = crds
-                .get(name)
-                .await
-                .map_err(Error::request("read kwok's CRD of stages"))?;
+            let crd = crds.get(name).await.map_err(Error::request("read kwok's CRD of stages"))?;
             Ok(crd
                 .status
                 .and_then(|status| status.conditions)
@@ -319,10 +269,7 @@ impl TestCluster {
             .authority(format!("127.0.0.1:{port}"))
             .path_and_query("/")
             .build()
-            .map_err(|error| Error::Client {
-                user: "a probe".to_owned(),
-                source: error.into(),
-            })?;
+            .map_err(|error| Error::Client { user: "a probe".to_owned(), source: error.into() })?;
         self.admin.client_of(config)
     }
 }

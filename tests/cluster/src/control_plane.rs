@@ -87,6 +87,9 @@ pub(crate) fn kwok_configuration(capped: bool) -> String {
     )
 }
 
+/// What etcd logs once it serves.
+pub(crate) const ETCD_SERVES: &str = "ready to serve client requests";
+
 pub(crate) fn etcd(ports: Ports, data: &Path) -> Vec<OsString> {
     let clients = format!("http://127.0.0.1:{}", ports.etcd);
     let peers = format!("http://127.0.0.1:{}", ports.etcd_peer);
@@ -97,7 +100,6 @@ pub(crate) fn etcd(ports: Ports, data: &Path) -> Vec<OsString> {
         flag("listen-peer-urls", &peers),
         flag("initial-advertise-peer-urls", &peers),
         flag("initial-cluster", format!("default={peers}")),
-        flag("log-level", "warn"),
         // Losing the data with the machine is no loss here, and each write costs less.
         "--unsafe-no-fsync".into(),
     ]
@@ -130,9 +132,10 @@ pub(crate) fn apiserver(ports: Ports, files: &Files) -> Vec<OsString> {
 pub(crate) fn controller_manager(
     ports: Ports,
     files: &Files,
+    capped: bool,
     controllers: Option<&str>,
 ) -> Vec<OsString> {
-    let mut arguments = component(ports.controller_manager, files, &files.controller_manager);
+    let mut arguments = component(ports.controller_manager, files, &files.controller_manager, capped);
     arguments.extend([
         flag("use-service-account-credentials", "true"),
         flag("service-account-private-key-file", &files.token_private_key),
@@ -143,23 +146,16 @@ pub(crate) fn controller_manager(
 }
 
 pub(crate) fn scheduler(ports: Ports, files: &Files, capped: bool) -> Vec<OsString> {
-    let mut arguments = component(ports.scheduler, files, &files.scheduler);
-    if !capped {
-        arguments.extend([flag("kube-api-qps", "5000"), flag("kube-api-burst", "5000")]);
-    }
-    arguments
+    component(ports.scheduler, files, &files.scheduler, capped)
 }
 
 pub(crate) fn kwok(files: &Files) -> Vec<OsString> {
-    vec![
-        flag("kubeconfig", &files.kwok),
-        flag("config", &files.kwok_configuration),
-    ]
+    vec![flag("kubeconfig", &files.kwok), flag("config", &files.kwok_configuration)]
 }
 
 /// What kube-controller-manager and kube-scheduler have in common.
-fn component(port: u16, files: &Files, kubeconfig: &Path) -> Vec<OsString> {
-    vec![
+fn component(port: u16, files: &Files, kubeconfig: &Path, capped: bool) -> Vec<OsString> {
+    let mut arguments = vec![
         flag("kubeconfig", kubeconfig),
         flag("authentication-kubeconfig", kubeconfig),
         flag("authorization-kubeconfig", kubeconfig),
@@ -168,7 +164,13 @@ fn component(port: u16, files: &Files, kubeconfig: &Path) -> Vec<OsString> {
         flag("tls-cert-file", &files.server_certificate),
         flag("tls-private-key-file", &files.server_key),
         flag("leader-elect", "false"),
-    ]
+    ];
+    if !capped {
+        // At its default rate the controller manager alone needs 5 s to start its controllers,
+        // and the scheduler 8 s to place 500 pods.
+        arguments.extend([flag("kube-api-qps", "5000"), flag("kube-api-burst", "5000")]);
+    }
+    arguments
 }
 
 fn flag(name: &str, value: impl AsRef<std::ffi::OsStr>) -> OsString {

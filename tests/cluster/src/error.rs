@@ -113,9 +113,6 @@ pub enum Error {
 impl Error {
     /// For `map_err` on a request to the API server.
     pub(crate) fn request(operation: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
-        |source| Self::Request {
-            operation: operation.into(),
-            source: Box::new(source),
-        }
+        |source| Self::Request { operation: operation.into(), source: Box::new(source) }
     }
 }

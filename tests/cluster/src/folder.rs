@@ -1,8 +1,8 @@
 //! The folder of one cluster, which goes when its cluster goes.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,14 +59,8 @@ impl Folder {
             // Ctrl-C in a terminal goes to the whole foreground group; the janitor must outlive it.
             .process_group(0)
             .spawn()
-            .map_err(|source| Error::Spawn {
-                program: "the janitor",
-                source,
-            });
-        let mut folder = Self {
-            path,
-            janitor: None,
-        };
+            .map_err(|source| Error::Spawn { program: "the janitor", source });
+        let mut folder = Self { path, janitor: None };
         match janitor {
             Ok(child) => folder.janitor = Some(child),
             Err(error) => {
@@ -80,10 +74,7 @@ impl Folder {
 
     /// A folder that stays, for people who want to read it afterwards.
     pub(crate) fn kept(path: &Path) -> Result<Self, Error> {
-        let write = |source| Error::Write {
-            path: path.to_owned(),
-            source,
-        };
+        let write = |source| Error::Write { path: path.to_owned(), source };
         let path = std::path::absolute(path).map_err(write)?;
         match private(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -94,10 +85,7 @@ impl Folder {
             }
             other => other.map_err(write)?,
         }
-        let folder = Self {
-            path,
-            janitor: None,
-        };
+        let folder = Self { path, janitor: None };
         folder.furnish()?;
         Ok(folder)
     }
@@ -109,7 +97,12 @@ impl Folder {
     /// Writes a file into the folder and returns where it lies.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
         let path = self.path.join(name);
-        match fs::write(&path, text) {
+        let write = || {
+            // Some of them are private keys, and a kept folder may be open to others.
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            file.write_all(text.as_bytes())
+        };
+        match write() {
             Ok(()) => Ok(path),
             Err(source) => Err(Error::Write { path, source }),
         }

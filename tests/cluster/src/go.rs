@@ -66,31 +66,18 @@ impl Go {
             let file = module.join(name);
             std::fs::read_to_string(&file).map_err(|source| GoError::Read { file, source })
         };
-        Ok(Self {
-            requirements: read("go.mod")?,
-            checksums: read("go.sum")?,
-            program,
-            module,
-        })
+        Ok(Self { requirements: read("go.mod")?, checksums: read("go.sum")?, program, module })
     }
 
     /// What makes two builds equal, beside the machine.
     pub(crate) fn inputs(&self) -> Result<String, GoError> {
-        Ok(format!(
-            "{}\n{}\n{}",
-            self.requirements,
-            self.checksums,
-            self.flags()?.join(" ")
-        ))
+        Ok(format!("{}\n{}\n{}", self.requirements, self.checksums, self.flags()?.join(" ")))
     }
 
     /// Says what to install when the toolchain is missing or too old.
     pub(crate) fn check(&self) -> Result<(), GoError> {
         let wanted = self.line("go ")?;
-        let too_old = |found: String| GoError::Toolchain {
-            wanted: wanted.to_owned(),
-            found,
-        };
+        let too_old = |found: String| GoError::Toolchain { wanted: wanted.to_owned(), found };
         let output = match self.command(&["env", "GOVERSION"]).output() {
             Ok(output) if output.status.success() => output,
             Ok(output) => {
@@ -100,10 +87,7 @@ impl Go {
                 return Err(too_old("there is none".to_owned()));
             }
             Err(source) => {
-                return Err(GoError::Run {
-                    command: "go env GOVERSION".to_owned(),
-                    source,
-                });
+                return Err(GoError::Run { command: "go env GOVERSION".to_owned(), source });
             }
         };
         let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -128,9 +112,7 @@ impl Go {
         // `go list -m` names a folder only once the module is in the cache.
         self.run(&["mod", "download", module])?;
         let output = self.run(&["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module])?;
-        Ok(PathBuf::from(
-            String::from_utf8_lossy(&output.stdout).trim(),
-        ))
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     }
 
     fn flags(&self) -> Result<Vec<String>, GoError> {
@@ -153,28 +135,16 @@ impl Go {
             .lines()
             .find_map(|line| line.strip_prefix(start))
             .and_then(|rest| rest.split_whitespace().next())
-            .ok_or_else(|| GoError::Module {
-                file: self.module.join("go.mod"),
-                line: start.trim_end(),
-            })
+            .ok_or_else(|| GoError::Module { file: self.module.join("go.mod"), line: start.trim_end() })
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Output, GoError> {
         let command = || format!("go {}", arguments.join(" "));
-        let output = self
-            .command(arguments)
-            .output()
-            .map_err(|source| GoError::Run {
-                command: command(),
-                source,
-            })?;
+        let output = self.command(arguments).output().map_err(|source| GoError::Run { command: command(), source })?;
         if output.status.success() {
             Ok(output)
         } else {
-            Err(GoError::Failed {
-                command: command(),
-                output: said(&output),
-            })
+            Err(GoError::Failed { command: command(), output: said(&output) })
         }
     }
 
@@ -197,11 +167,6 @@ fn said(output: &Output) -> String {
 
 /// Major and minor of a version such as `1.26.8`.
 fn minor(version: &str) -> (u64, u64) {
-    let mut numbers = version
-        .split('.')
-        .map(|part| part.parse::<u64>().unwrap_or_default());
-    (
-        numbers.next().unwrap_or_default(),
-        numbers.next().unwrap_or_default(),
-    )
+    let mut numbers = version.split('.').map(|part| part.parse::<u64>().unwrap_or_default());
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
 }

@@ -76,20 +76,18 @@ impl Guarded {
             Ok(guard) => Ok(Self { name, log, guard }),
             Err(source) => {
                 let _unused = fs::remove_file(&marker);
-                Err(Error::Spawn {
-                    program: name,
-                    source,
-                })
+                Err(Error::Spawn { program: name, source })
             }
         }
     }
 
+    /// The file of what the program prints.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Waits until `probe` says yes; an early end of the program or the limit is an error.
-    pub(crate) async fn ready(
-        &mut self,
-        limit: Duration,
-        mut probe: impl AsyncFnMut() -> bool,
-    ) -> Result<(), Error> {
+    pub(crate) async fn ready(&mut self, limit: Duration, mut probe: impl AsyncFnMut() -> bool) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             if let Ok(Some(status)) = self.guard.try_wait() {
@@ -100,22 +98,14 @@ impl Guarded {
                 return Ok(());
             }
             if started.elapsed() > limit {
-                return Err(Error::NotReady {
-                    program: self.name,
-                    limit,
-                    tail: self.tail(),
-                });
+                return Err(Error::NotReady { program: self.name, limit, tail: self.tail() });
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 
     fn exited(&self, status: ExitStatus) -> Error {
-        Error::Exited {
-            program: self.name,
-            status: status.to_string(),
-            tail: self.tail(),
-        }
+        Error::Exited { program: self.name, status: status.to_string(), tail: self.tail() }
     }
 
     fn tail(&self) -> String {

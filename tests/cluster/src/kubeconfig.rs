@@ -23,12 +23,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(
-        server: &str,
-        authority: &str,
-        user: &str,
-        credentials: Credentials<'_>,
-    ) -> Self {
+    pub(crate) fn new(server: &str, authority: &str, user: &str, credentials: Credentials<'_>) -> Self {
         let credentials = match credentials {
             Credentials::Certificate(identity) => json!({
                 "client-certificate-data": base64(&identity.certificate),
@@ -59,12 +54,11 @@ impl Access {
     }
 
     pub(crate) async fn config(&self) -> Result<Config, Error> {
-        let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig.clone())
-            .map_err(|error| self.failed(error.into()))?;
+        let kubeconfig: Kubeconfig =
+            serde_json::from_value(self.kubeconfig.clone()).map_err(|error| self.failed(error.into()))?;
         let options = KubeConfigOptions::default();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .map_err(|error| self.failed(error.into()))?;
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| self.failed(error.into()))?;
         // A proxy of the environment cannot reach the loopback of this machine.
         config.proxy_url = None;
         Ok(config)
@@ -79,10 +73,7 @@ impl Access {
     }
 
     fn failed(&self, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
-        Error::Client {
-            user: self.user.clone(),
-            source,
-        }
+        Error::Client { user: self.user.clone(), source }
     }
 }
 

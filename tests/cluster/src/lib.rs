@@ -14,7 +14,12 @@
 //! cluster.create_nodes(&Nodes::default()).await?;
 //! let slow = Pods::image("example.com/slow:1");
 //! cluster.behave(&slow, Behaviour::ReadyAfter(Duration::from_secs(2))).await?;
-//! let client = cluster.client()?;
+//! let operator = cluster.service_account("longshore-system", "longshore").await?;
+//!
+//! let mark = cluster.audit_mark().await?;
+//! // … run the operator with `operator.kubeconfig`, act with `cluster.client()` …
+//! let writes = cluster.audit_since(mark).await?;
+//! let writes = writes.iter().filter(|record| record.is_mutating() && record.user == operator.user);
 //! # Ok(())
 //! # }
 //! ```

@@ -84,10 +84,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Command::Up(size) => {
             Programs::build()?;
             let kubeconfig = standing()?.up(size.nodes, size.dir.as_deref())?;
-            println!(
-                "export KUBECONFIG={}",
-                quoted(&kubeconfig.to_string_lossy())
-            );
+            println!("export KUBECONFIG={}", quoted(&kubeconfig.to_string_lossy()));
         }
         Command::Down => standing()?.down()?,
         Command::Build => drop(Programs::build()?),

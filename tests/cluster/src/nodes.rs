@@ -54,9 +54,7 @@ impl Default for Nodes {
             count: 6,
             prefix: "node".to_owned(),
             region: "eu-central-1".to_owned(),
-            zones: ["a", "b", "c"]
-                .map(|zone| format!("eu-central-1{zone}"))
-                .to_vec(),
+            zones: ["a", "b", "c"].map(|zone| format!("eu-central-1{zone}")).to_vec(),
             instance_types: vec!["m7i.4xlarge".to_owned()],
             architecture: "amd64".to_owned(),
             cpu: "16".to_owned(),
@@ -73,25 +71,16 @@ impl Default for Nodes {
 impl Nodes {
     /// This many nodes, otherwise as by default.
     pub fn count(count: usize) -> Self {
-        Self {
-            count,
-            ..Self::default()
-        }
+        Self { count, ..Self::default() }
     }
 
     /// The names of the nodes, in the order of their creation.
     pub fn names(&self) -> Vec<String> {
-        (0..self.count)
-            .map(|number| format!("{}-{number}", self.prefix))
-            .collect()
+        (0..self.count).map(|number| format!("{}-{number}", self.prefix)).collect()
     }
 
     fn nodes(&self) -> Vec<Node> {
-        self.names()
-            .into_iter()
-            .enumerate()
-            .map(|(number, name)| self.node(number, name))
-            .collect()
+        self.names().into_iter().enumerate().map(|(number, name)| self.node(number, name)).collect()
     }
 
     fn node(&self, number: usize, name: String) -> Node {
@@ -119,11 +108,7 @@ impl Nodes {
             ("pods", &pods),
         ]
         .into_iter()
-        .chain(
-            self.resources
-                .iter()
-                .map(|(name, amount)| (name.as_str(), amount)),
-        )
+        .chain(self.resources.iter().map(|(name, amount)| (name.as_str(), amount)))
         .map(|(name, amount)| (name.to_owned(), Quantity(amount.clone())))
         .collect();
         Node {
@@ -150,28 +135,19 @@ impl TestCluster {
     /// Creates nodes; returns their names once pods can be scheduled to them.
     pub async fn create_nodes(&self, nodes: &Nodes) -> Result<Vec<String>, Error> {
         let api: Api<Node> = Api::all(self.client()?);
-        let create = nodes.nodes().into_iter().map(|node| {
-            let api = &api;
-            async move {
-                api.create(&PostParams::default(), &node)
-                    .await
-                    .map(drop)
-                    .map_err(Error::request("create a node"))
-            }
-        });
+        let create =
+            nodes.nodes().into_iter().map(|node| {
+                let api = &api;
+                async move {
+                    api.create(&PostParams::default(), &node).await.map(drop).map_err(Error::request("create a node"))
+                }
+            });
         futures::future::try_join_all(create).await?;
         let names = nodes.names();
         wait::until("the readiness of the nodes", LIMIT, async || {
-            let list = api
-                .list(&ListParams::default())
-                .await
-                .map_err(Error::request("list the nodes"))?;
+            let list = api.list(&ListParams::default()).await.map_err(Error::request("list the nodes"))?;
             let ready: Vec<_> = list.items.iter().filter(|node| schedulable(node)).collect();
-            Ok(names.iter().all(|name| {
-                ready
-                    .iter()
-                    .any(|node| node.metadata.name.as_ref() == Some(name))
-            }))
+            Ok(names.iter().all(|name| ready.iter().any(|node| node.metadata.name.as_ref() == Some(name))))
         })
         .await?;
         Ok(names)
@@ -212,10 +188,7 @@ impl TestCluster {
         self.play(name, json!("fake")).await?;
         let api: Api<Node> = Api::all(self.client()?);
         wait::until("the return of the node", LIMIT, async || {
-            api.get(name)
-                .await
-                .map(|node| schedulable(&node))
-                .map_err(Error::request(format!("read the node {name}")))
+            api.get(name).await.map(|node| schedulable(&node)).map_err(Error::request(format!("read the node {name}")))
         })
         .await
     }
@@ -237,20 +210,13 @@ fn turn(values: &[String], number: usize) -> Option<&str> {
 
 /// Ready, and free of the taints that the control plane puts on nodes that are not.
 fn schedulable(node: &Node) -> bool {
-    let ready =
-        |condition: &NodeCondition| condition.type_ == "Ready" && condition.status == "True";
-    let conditions = node
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
+    let ready = |condition: &NodeCondition| condition.type_ == "Ready" && condition.status == "True";
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
     conditions.is_some_and(|conditions| conditions.iter().any(ready))
         && !taints.is_some_and(|taints| {
             taints.iter().any(|taint| {
-                matches!(
-                    taint.key.as_str(),
-                    "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable"
-                )
+                matches!(taint.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
             })
         })
 }

@@ -137,11 +137,8 @@ containerStatuses:
 
 /// All containers of a running pod end, the main ones with `exit_code`.
 pub(crate) fn ended(exit_code: i32) -> String {
-    let (phase, reason, condition) = if exit_code == 0 {
-        ("Succeeded", "Completed", "PodCompleted")
-    } else {
-        ("Failed", "Error", "PodFailed")
-    };
+    let (phase, reason, condition) =
+        if exit_code == 0 { ("Succeeded", "Completed", "PodCompleted") } else { ("Failed", "Error", "PodFailed") };
     format!(
         r#"{{{{ $now := Now }}}}
 {{{{ $root := . }}}}

@@ -12,18 +12,9 @@ use crate::stamp::stamp;
 
 /// The manifests of kwok that a cluster needs, as its module holds them.
 const MANIFESTS: [(&str, &str); 3] = [
-    (
-        "stage-crd.yaml",
-        "kustomize/crd/bases/kwok.x-k8s.io_stages.yaml",
-    ),
-    (
-        "node-initialize.yaml",
-        "kustomize/stage/node/fast/node-initialize.yaml",
-    ),
-    (
-        "node-heartbeat.yaml",
-        "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
-    ),
+    ("stage-crd.yaml", "kustomize/crd/bases/kwok.x-k8s.io_stages.yaml"),
+    ("node-initialize.yaml", "kustomize/stage/node/fast/node-initialize.yaml"),
+    ("node-heartbeat.yaml", "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml"),
 ];
 
 /// Why the programs are not there.
@@ -49,9 +40,7 @@ pub enum ProgramsError {
         source: io::Error,
     },
     /// The build was cut short from outside.
-    #[error(
-        "the build of the programs was interrupted; start it again, finished programs are kept"
-    )]
+    #[error("the build of the programs was interrupted; start it again, finished programs are kept")]
     Interrupted,
 }
 
@@ -68,18 +57,14 @@ impl Programs {
     /// Says on standard error which program it is at. A program that lies in the folder
     /// `KUBEBUILDER_ASSETS` is taken from there and not built.
     pub async fn ready() -> Result<Self, ProgramsError> {
-        tokio::task::spawn_blocking(Self::build)
-            .await
-            .map_err(|_| ProgramsError::Interrupted)?
+        tokio::task::spawn_blocking(Self::build).await.map_err(|_| ProgramsError::Interrupted)?
     }
 
     /// As [`Programs::ready`], for callers without a runtime.
     pub fn build() -> Result<Self, ProgramsError> {
         let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
         let go = Go::new(PathBuf::from("go"), module)?;
-        let assets = std::env::var_os("KUBEBUILDER_ASSETS")
-            .filter(|folder| !folder.is_empty())
-            .map(PathBuf::from);
+        let assets = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         Self::build_with(&go, &cache_folder()?.join("programs"), assets)
     }
 
@@ -99,10 +84,7 @@ impl Programs {
     }
 
     fn build_with(go: &Go, cache: &Path, assets: Option<PathBuf>) -> Result<Self, ProgramsError> {
-        let programs = Self {
-            folder: cache.join(stamp(&go.inputs()?)),
-            assets,
-        };
+        let programs = Self { folder: cache.join(stamp(&go.inputs()?)), assets };
         if programs.missing().is_empty() && programs.folder.join("manifests").exists() {
             return Ok(programs);
         }
@@ -123,10 +105,7 @@ impl Programs {
     }
 
     fn missing(&self) -> Vec<Program> {
-        Program::ALL
-            .into_iter()
-            .filter(|program| !self.path(*program).exists())
-            .collect()
+        Program::ALL.into_iter().filter(|program| !self.path(*program).exists()).collect()
     }
 
     fn build_missing(&self, go: &Go) -> Result<(), ProgramsError> {
@@ -177,10 +156,7 @@ pub fn cache_folder() -> Result<PathBuf, ProgramsError> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = variable("LONGSHORE_CACHE") {
         // `go build` runs elsewhere, so a relative folder must be made absolute here.
-        return std::path::absolute(&folder).map_err(|source| ProgramsError::Write {
-            path: folder.into(),
-            source,
-        });
+        return std::path::absolute(&folder).map_err(|source| ProgramsError::Write { path: folder.into(), source });
     }
     variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -190,17 +166,11 @@ pub fn cache_folder() -> Result<PathBuf, ProgramsError> {
 }
 
 fn create(folder: &Path) -> Result<(), ProgramsError> {
-    fs::create_dir_all(folder).map_err(|source| ProgramsError::Write {
-        path: folder.to_owned(),
-        source,
-    })
+    fs::create_dir_all(folder).map_err(|source| ProgramsError::Write { path: folder.to_owned(), source })
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), ProgramsError> {
-    fs::rename(from, to).map_err(|source| ProgramsError::Write {
-        path: to.to_owned(),
-        source,
-    })
+    fs::rename(from, to).map_err(|source| ProgramsError::Write { path: to.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -220,10 +190,7 @@ mod tests {
                 fs::write(file, "kind: Stage\n").unwrap();
             }
             let workshop = Self(folder);
-            workshop.write(
-                "go.mod",
-                "go 1.26.0\nrequire k8s.io/kubernetes v1.36.3 // indirect\n",
-            );
+            workshop.write("go.mod", "go 1.26.0\nrequire k8s.io/kubernetes v1.36.3 // indirect\n");
             workshop.write("go.sum", "");
             workshop
         }
@@ -261,26 +228,28 @@ mod tests {
         let workshop = Workshop::new("second");
         let first = workshop.build().unwrap();
         assert_eq!(workshop.built().len(), Program::ALL.len());
-        assert!(
-            Program::ALL
-                .iter()
-                .all(|program| first.path(*program).exists())
-        );
+        assert!(Program::ALL.iter().all(|program| first.path(*program).exists()));
         assert!(first.manifest("stage-crd.yaml").exists());
 
         workshop.build().unwrap();
-        assert!(
-            !workshop.0.join("module/calls").exists(),
-            "go was not asked"
-        );
+        assert!(!workshop.0.join("module/calls").exists(), "go was not asked");
 
-        workshop.write(
-            "go.mod",
-            "go 1.26.0\nrequire k8s.io/kubernetes v1.36.4 // indirect\n",
-        );
+        workshop.write("go.mod", "go 1.26.0\nrequire k8s.io/kubernetes v1.36.4 // indirect\n");
         let newer = workshop.build().unwrap();
         assert_eq!(workshop.built().len(), Program::ALL.len());
         assert_ne!(first.path(Program::Kwok), newer.path(Program::Kwok));
+    }
+
+    #[test]
+    fn of_two_builds_at_once_one_builds() {
+        let workshop = Workshop::new("at-once");
+        std::thread::scope(|scope| {
+            let builds = [0, 1].map(|_| scope.spawn(|| workshop.build()));
+            for build in builds {
+                build.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(workshop.built().len(), Program::ALL.len());
     }
 
     #[test]
@@ -305,11 +274,8 @@ mod tests {
         let assets = workshop.0.join("assets");
         fs::create_dir(&assets).unwrap();
         fs::write(assets.join("etcd"), "").unwrap();
-        let go = Go::new(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-go"),
-            workshop.0.join("module"),
-        )
-        .unwrap();
+        let go =
+            Go::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-go"), workshop.0.join("module")).unwrap();
         let cache = workshop.0.join("cache");
         let programs = Programs::build_with(&go, &cache, Some(assets.clone())).unwrap();
         assert_eq!(workshop.built().len(), Program::ALL.len() - 1);

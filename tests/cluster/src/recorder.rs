@@ -72,15 +72,8 @@ where
 {
     /// Lists the objects of `api` that `parameters` select and records their events from there on.
     pub async fn start(api: Api<K>, parameters: ListParams) -> Result<Self, Error> {
-        let list = api
-            .list(&parameters)
-            .await
-            .map_err(Error::request("list the objects to record"))?;
-        let initial: Objects<K> = list
-            .items
-            .into_iter()
-            .map(|item| (key(&item), item))
-            .collect();
+        let list = api.list(&parameters).await.map_err(Error::request("list the objects to record"))?;
+        let initial: Objects<K> = list.items.into_iter().map(|item| (key(&item), item)).collect();
         let record = Arc::new(Mutex::new(Record {
             events: Vec::new(),
             objects: initial.clone(),
@@ -88,13 +81,7 @@ where
             gap: None,
         }));
         let watch = tokio::spawn(watch(api.clone(), parameters.clone(), record.clone()));
-        Ok(Self {
-            api,
-            parameters,
-            initial,
-            record,
-            watch,
-        })
+        Ok(Self { api, parameters, initial, record, watch })
     }
 
     /// The objects as they were when the record began.
@@ -135,17 +122,9 @@ where
 
     /// Waits until everything that has happened up to now is in the record.
     pub async fn catch_up(&self) -> Result<(), Error> {
-        let list = self
-            .api
-            .list(&self.parameters)
-            .await
-            .map_err(Error::request("list the recorded objects"))?;
+        let list = self.api.list(&self.parameters).await.map_err(Error::request("list the recorded objects"))?;
         let listed = parse(list.metadata.resource_version.as_deref());
-        let now: BTreeMap<_, _> = list
-            .items
-            .iter()
-            .map(|item| (key(item), version(item)))
-            .collect();
+        let now: BTreeMap<_, _> = list.items.iter().map(|item| (key(item), version(item))).collect();
         wait::until("the arrival of all events", LIMIT, async || {
             let record = self.whole()?;
             // Events arrive in order: a later one means that all before it are there.
@@ -153,9 +132,7 @@ where
             let same = || {
                 let recorded = &record.objects;
                 recorded.len() == now.len()
-                    && recorded
-                        .iter()
-                        .all(|(key, object)| now.get(key) == Some(&version(object)))
+                    && recorded.iter().all(|(key, object)| now.get(key) == Some(&version(object)))
             };
             Ok(later || same())
         })
@@ -216,12 +193,7 @@ where
 impl<K: Resource + Clone> Record<K> {
     fn add(&mut self, change: Change, object: K) {
         self.resource_version = object.resource_version().unwrap_or_default();
-        let event = Recorded {
-            change,
-            resource_version: version(&object),
-            at: Timestamp::now(),
-            object,
-        };
+        let event = Recorded { change, resource_version: version(&object), at: Timestamp::now(), object };
         apply(&mut self.objects, &event);
         self.events.push(event);
     }
@@ -244,9 +216,7 @@ fn version(object: &impl ResourceExt) -> u64 {
 }
 
 fn parse(resource_version: Option<&str>) -> u64 {
-    resource_version
-        .and_then(|version| version.parse().ok())
-        .unwrap_or_default()
+    resource_version.and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
 /// A panic in a test's closure leaves the record itself whole.

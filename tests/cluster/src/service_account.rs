@@ -25,25 +25,16 @@ pub struct ServiceAccountAccess {
 
 impl TestCluster {
     /// A kubeconfig file and a client for a ServiceAccount, which must exist.
-    pub async fn service_account(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<ServiceAccountAccess, Error> {
+    pub async fn service_account(&self, namespace: &str, name: &str) -> Result<ServiceAccountAccess, Error> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);
         let request = TokenRequest {
-            spec: TokenRequestSpec {
-                expiration_seconds: Some(SECONDS),
-                ..TokenRequestSpec::default()
-            },
+            spec: TokenRequestSpec { expiration_seconds: Some(SECONDS), ..TokenRequestSpec::default() },
             ..TokenRequest::default()
         };
         let token = accounts
             .create_token_request(name, &PostParams::default(), &request)
             .await
-            .map_err(Error::request(format!(
-                "get a token for the ServiceAccount {namespace}/{name}"
-            )))?
+            .map_err(Error::request(format!("get a token for the ServiceAccount {namespace}/{name}")))?
             .status
             .map(|status| status.token)
             .unwrap_or_default();

@@ -36,11 +36,7 @@ pub(crate) struct Stages {
 
 impl Stages {
     /// Installs what every cluster starts with; `manifests` are kwok's own.
-    pub(crate) async fn install_base(
-        &self,
-        client: &Client,
-        manifests: &[Value],
-    ) -> Result<(), Error> {
+    pub(crate) async fn install_base(&self, client: &Client, manifests: &[Value]) -> Result<(), Error> {
         for manifest in manifests {
             apply(client, manifest).await?;
         }
@@ -65,12 +61,7 @@ impl Stages {
     }
 
     /// Gives `pods` a behaviour in place of the one they have; returns once it is in force.
-    pub(crate) async fn behave(
-        &self,
-        client: &Client,
-        pods: &Pods,
-        behaviour: Option<Behaviour>,
-    ) -> Result<(), Error> {
+    pub(crate) async fn behave(&self, client: &Client, pods: &Pods, behaviour: Option<Behaviour>) -> Result<(), Error> {
         let stages = behaviour.map_or_else(Vec::new, |behaviour| behaviour.stages(pods));
         for stage in &stages {
             let mut manifest = stage.manifest();
@@ -129,10 +120,7 @@ impl Stages {
                 }
             }
         }
-        Err(Error::TimedOut {
-            what: "kwok's reading of the installed stages".to_owned(),
-            limit: LIMIT,
-        })
+        Err(Error::TimedOut { what: "kwok's reading of the installed stages".to_owned(), limit: LIMIT })
     }
 }
 
@@ -162,10 +150,7 @@ fn api(client: &Client) -> Api<DynamicObject> {
 }
 
 async fn apply(client: &Client, manifest: &Value) -> Result<(), Error> {
-    let name = manifest
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let name = manifest.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     api(client)
         .patch(name, &parameters(), &Patch::Apply(manifest))
         .await
@@ -176,8 +161,6 @@ async fn apply(client: &Client, manifest: &Value) -> Result<(), Error> {
 async fn remove(api: &Api<DynamicObject>, name: &str) -> Result<(), Error> {
     match api.delete(name, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other
-            .map(drop)
-            .map_err(Error::request(format!("remove the stage {name}"))),
+        other => other.map(drop).map_err(Error::request(format!("remove the stage {name}"))),
     }
 }

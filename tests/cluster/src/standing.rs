@@ -31,11 +31,7 @@ pub(crate) enum StandingError {
     NotStarted { log: PathBuf, tail: String },
     /// The cluster started or stopped too slowly.
     #[error("the cluster took longer than {} s to {what}; see {}", limit.as_secs(), log.display())]
-    Slow {
-        what: &'static str,
-        limit: Duration,
-        log: PathBuf,
-    },
+    Slow { what: &'static str, limit: Duration, log: PathBuf },
     /// The background process could not be told to stop.
     #[error("could not send SIGTERM to process {process}, which runs the cluster")]
     Signal { process: String },
@@ -57,10 +53,7 @@ impl Standing {
         });
         match made {
             Ok(folder) => Ok(Self { folder }),
-            Err(source) => Err(StandingError::State {
-                path: folder.to_owned(),
-                source,
-            }),
+            Err(source) => Err(StandingError::State { path: folder.to_owned(), source }),
         }
     }
 
@@ -77,9 +70,7 @@ impl Standing {
         }
         let started = Instant::now();
         while !kubeconfig.exists() {
-            let ended = starting
-                .as_mut()
-                .is_none_or(|process| matches!(process.try_wait(), Ok(Some(_))));
+            let ended = starting.as_mut().is_none_or(|process| matches!(process.try_wait(), Ok(Some(_))));
             // Ended with the lock in other hands: another `up` came first, and will do.
             if ended && self.lock()?.is_some() {
                 let log = self.file("log");
@@ -92,10 +83,7 @@ impl Standing {
             }
             self.not_longer_than(START, started, "start")?;
         }
-        eprintln!(
-            "test-cluster: up after {:.1} s",
-            started.elapsed().as_secs_f32()
-        );
+        eprintln!("test-cluster: up after {:.1} s", started.elapsed().as_secs_f32());
         Ok(kubeconfig)
     }
 
@@ -106,13 +94,9 @@ impl Standing {
             return self.forget("kubeconfig");
         }
         let path = self.file("process");
-        let process = fs::read_to_string(&path)
-            .map_err(|source| StandingError::State { path, source })?
-            .trim()
-            .to_owned();
-        let told = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "kill", &process])
-            .status();
+        let process =
+            fs::read_to_string(&path).map_err(|source| StandingError::State { path, source })?.trim().to_owned();
+        let told = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "kill", &process]).status();
         if !told.is_ok_and(|status| status.success()) {
             return Err(StandingError::Signal { process });
         }
@@ -128,42 +112,35 @@ impl Standing {
     }
 
     /// Is the cluster, until SIGTERM or SIGINT.
-    pub(crate) fn stand(
-        &self,
-        nodes: usize,
-        dir: Option<PathBuf>,
-    ) -> Result<(), Box<dyn std::error::Error>> {
+    pub(crate) fn stand(&self, nodes: usize, dir: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
         let Some(_held) = self.lock_soon()? else {
             return Ok(());
         };
         fs::write(self.file("process"), std::process::id().to_string())?;
-        tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?
-            .block_on(async {
-                let mut terminate = signal(SignalKind::terminate())?;
-                let mut interrupt = signal(SignalKind::interrupt())?;
-                // The cluster outlives the terminal it was started from.
-                let _ignored = signal(SignalKind::hangup())?;
-                let stand = async {
-                    let mut builder = TestCluster::builder();
-                    if let Some(dir) = dir {
-                        builder = builder.folder(dir);
-                    }
-                    let cluster = builder.start().await?;
-                    cluster.create_nodes(&Nodes::count(nodes)).await?;
-                    // Whoever sees the file may use it, so it appears whole.
-                    let unfinished = self.file("kubeconfig.unfinished");
-                    fs::copy(cluster.kubeconfig(), &unfinished)?;
-                    fs::rename(&unfinished, self.file("kubeconfig"))?;
-                    std::future::pending::<Result<(), Box<dyn std::error::Error>>>().await
-                };
-                tokio::select! {
-                    outcome = stand => outcome,
-                    _ = terminate.recv() => Ok(()),
-                    _ = interrupt.recv() => Ok(()),
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            // The cluster outlives the terminal it was started from.
+            let _ignored = signal(SignalKind::hangup())?;
+            let stand = async {
+                let mut builder = TestCluster::builder();
+                if let Some(dir) = dir {
+                    builder = builder.folder(dir);
                 }
-            })?;
+                let cluster = builder.start().await?;
+                cluster.create_nodes(&Nodes::count(nodes)).await?;
+                // Whoever sees the file may use it, so it appears whole.
+                let unfinished = self.file("kubeconfig.unfinished");
+                fs::copy(cluster.kubeconfig(), &unfinished)?;
+                fs::rename(&unfinished, self.file("kubeconfig"))?;
+                std::future::pending::<Result<(), Box<dyn std::error::Error>>>().await
+            };
+            tokio::select! {
+                outcome = stand => outcome,
+                _ = terminate.recv() => Ok(()),
+                _ = interrupt.recv() => Ok(()),
+            }
+        })?;
         self.forget("kubeconfig")?;
         Ok(())
     }
@@ -171,11 +148,7 @@ impl Standing {
     fn spawn(&self, nodes: usize, dir: Option<&Path>) -> io::Result<std::process::Child> {
         let log = File::create(self.file("log"))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command
-            .arg("stand")
-            .arg(format!("--nodes={nodes}"))
-            .arg("--state")
-            .arg(&self.folder);
+        command.arg("stand").arg(format!("--nodes={nodes}")).arg("--state").arg(&self.folder);
         if let Some(dir) = dir {
             command.arg("--dir").arg(std::path::absolute(dir)?);
         }
@@ -200,10 +173,7 @@ impl Standing {
                 Err(TryLockError::Error(error)) => Err(error),
             }
         };
-        lock().map_err(|source| StandingError::State {
-            path: path.clone(),
-            source,
-        })
+        lock().map_err(|source| StandingError::State { path: path.clone(), source })
     }
 
     /// The lock, should the one who holds it be only looking whether a cluster is up.
@@ -217,18 +187,9 @@ impl Standing {
         Ok(None)
     }
 
-    fn not_longer_than(
-        &self,
-        limit: Duration,
-        started: Instant,
-        what: &'static str,
-    ) -> Result<(), StandingError> {
+    fn not_longer_than(&self, limit: Duration, started: Instant, what: &'static str) -> Result<(), StandingError> {
         if started.elapsed() > limit {
-            return Err(StandingError::Slow {
-                what,
-                limit,
-                log: self.file("log"),
-            });
+            return Err(StandingError::Slow { what, limit, log: self.file("log") });
         }
         std::thread::sleep(Duration::from_millis(50));
         Ok(())
@@ -237,9 +198,7 @@ impl Standing {
     fn forget(&self, name: &str) -> Result<(), StandingError> {
         let path = self.file(name);
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StandingError::State { path, source })
-            }
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StandingError::State { path, source }),
             _ => Ok(()),
         }
     }

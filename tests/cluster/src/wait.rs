@@ -15,10 +15,7 @@ pub(crate) async fn until(
     let started = Instant::now();
     while !probe().await? {
         if started.elapsed() > limit {
-            return Err(Error::TimedOut {
-                what: what.to_owned(),
-                limit,
-            });
+            return Err(Error::TimedOut { what: what.to_owned(), limit });
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }

@@ -1,5 +1,6 @@
 //! Nothing of a cluster outlives it, however it ends.
 
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -60,11 +61,8 @@ impl Person {
 
 impl Drop for Person {
     fn drop(&mut self) {
-        let _unused = Command::new(env!("CARGO_BIN_EXE_test-cluster"))
-            .arg("--state")
-            .arg(&self.state)
-            .arg("down")
-            .output();
+        let _unused =
+            Command::new(env!("CARGO_BIN_EXE_test-cluster")).arg("--state").arg(&self.state).arg("down").output();
         let _unused = fs::remove_dir_all(&self.state);
     }
 }
@@ -101,10 +99,7 @@ fn nothing_is_left_when_the_owner_is_killed() {
     let (folder, _) = person.up();
     // Five programs, each under its guard, which watches from a process of its own, and the janitor.
     assert!(of(&folder).len() >= 11, "{:?}", of(&folder));
-    let killed = Command::new("sh")
-        .args(["-c", "kill -9 \"$1\"", "kill", &person.process()])
-        .status()
-        .unwrap();
+    let killed = Command::new("sh").args(["-c", "kill -9 \"$1\"", "kill", &person.process()]).status().unwrap();
     assert!(killed.success());
     eventually("the processes end", || of(&folder).is_empty());
     eventually("the folder goes", || !folder.exists());
@@ -122,10 +117,7 @@ fn a_person_starts_a_cluster_and_stops_it() {
     let kubectl = person.run(&["program", "kubectl"]);
     let kubectl = String::from_utf8(kubectl.stdout).unwrap();
     let shell = format!("eval \"$1\"; exec {} get nodes -o name", kubectl.trim());
-    let nodes = Command::new("sh")
-        .args(["-c", &shell, "sh", &line])
-        .output()
-        .unwrap();
+    let nodes = Command::new("sh").args(["-c", &shell, "sh", &line]).output().unwrap();
     assert_eq!(nodes.stdout, b"node/node-0\n");
 
     let down = person.run(&["down"]);

@@ -23,12 +23,8 @@ async fn sidecars_run_and_init_containers_have_ended() {
     ]});
     create(&pods, "app", "app:1", init).await;
     let status = status(&pods, "app", is_ready).await;
-    let containers: Vec<_> = status
-        .init_container_statuses
-        .unwrap()
-        .into_iter()
-        .map(|container| container.state.unwrap())
-        .collect();
+    let containers: Vec<_> =
+        status.init_container_statuses.unwrap().into_iter().map(|container| container.state.unwrap()).collect();
     assert_eq!(containers[0].terminated.as_ref().unwrap().exit_code, 0);
     assert!(containers[1].running.is_some());
 }
@@ -46,9 +42,7 @@ async fn a_readiness_gate_is_obeyed() {
         let patch = json!({ "status": { "conditions": [
             { "type": "example.com/in-service", "status": open },
         ]}});
-        pods.patch_status("app", &PatchParams::default(), &Patch::Strategic(patch))
-            .await
-            .unwrap();
+        pods.patch_status("app", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
         status(&pods, "app", |status| is_ready(status) == wanted).await;
     }
 }
@@ -58,10 +52,7 @@ async fn ready_after_a_delay_however_often_the_pod_changes() {
     let cluster = cluster().await;
     let pods = pods(cluster, "ready-after").await;
     let delay = Duration::from_millis(1500);
-    cluster
-        .behave(&Pods::image("slow:1"), Behaviour::ReadyAfter(delay))
-        .await
-        .unwrap();
+    cluster.behave(&Pods::image("slow:1"), Behaviour::ReadyAfter(delay)).await.unwrap();
     let created = Instant::now();
     create(&pods, "slow", "slow:1", json!({})).await;
     create(&pods, "usual", "app:1", json!({})).await;
@@ -70,29 +61,22 @@ async fn ready_after_a_delay_however_often_the_pod_changes() {
     status(&pods, "usual", is_ready).await;
     for change in 0..4 {
         let patch = json!({ "metadata": { "annotations": { "change": change.to_string() } } });
-        pods.patch("slow", &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .unwrap();
+        pods.patch("slow", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
+    let changed = Instant::now();
     let last = status(&pods, "slow", is_ready).await;
     assert!(last.container_statuses.unwrap()[0].ready);
-    let took = created.elapsed();
-    assert!(took >= delay && took < delay * 2, "{took:?}");
+    assert!(created.elapsed() >= delay);
+    assert!(changed.elapsed() < delay, "the delay began anew");
 }
 
 #[tokio::test]
 async fn a_crash_ends_every_container_with_its_exit_code() {
     let cluster = cluster().await;
     let pods = pods(cluster, "crash").await;
-    let crash = Behaviour::Crash {
-        after: Duration::from_millis(300),
-        exit_code: 3,
-    };
-    cluster
-        .behave(&Pods::label("app", "crashes"), crash)
-        .await
-        .unwrap();
+    let crash = Behaviour::Crash { after: Duration::from_millis(300), exit_code: 3 };
+    cluster.behave(&Pods::label("app", "crashes"), crash).await.unwrap();
     let spec = json!({
         "metadata": { "name": "crashes", "labels": { "app": "crashes" } },
         "spec": {
@@ -113,18 +97,8 @@ async fn a_crash_ends_every_container_with_its_exit_code() {
         let terminated = container.state.as_ref()?.terminated.as_ref()?;
         Some(terminated.exit_code)
     };
-    let main: Vec<_> = status
-        .container_statuses
-        .unwrap()
-        .iter()
-        .map(code)
-        .collect();
-    let init: Vec<_> = status
-        .init_container_statuses
-        .unwrap()
-        .iter()
-        .map(code)
-        .collect();
+    let main: Vec<_> = status.container_statuses.unwrap().iter().map(code).collect();
+    let init: Vec<_> = status.init_container_statuses.unwrap().iter().map(code).collect();
     assert_eq!(main, [Some(3), Some(3)]);
     assert_eq!(init, [Some(0), Some(0)]);
 }
@@ -134,10 +108,7 @@ async fn never_ready_until_the_pods_behave_as_usual_again() {
     let cluster = cluster().await;
     let pods = pods(cluster, "never-ready").await;
     let annotated = Pods::annotation("stuck");
-    cluster
-        .behave(&annotated, Behaviour::NeverReady)
-        .await
-        .unwrap();
+    cluster.behave(&annotated, Behaviour::NeverReady).await.unwrap();
     let stuck = |name: &str| {
         serde_json::from_value(json!({
             "metadata": { "name": name, "annotations": { BEHAVIOUR: "stuck" } },
@@ -145,18 +116,14 @@ async fn never_ready_until_the_pods_behave_as_usual_again() {
         }))
         .unwrap()
     };
-    pods.create(&PostParams::default(), &stuck("before"))
-        .await
-        .unwrap();
+    pods.create(&PostParams::default(), &stuck("before")).await.unwrap();
     status(&pods, "before", runs).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = pods.get("before").await.unwrap().status.unwrap();
     assert!(runs(&before) && !is_ready(&before));
 
     cluster.behave_as_usual(&annotated).await.unwrap();
-    pods.create(&PostParams::default(), &stuck("after"))
-        .await
-        .unwrap();
+    pods.create(&PostParams::default(), &stuck("after")).await.unwrap();
     status(&pods, "after", is_ready).await;
 }
 
@@ -165,10 +132,7 @@ async fn unready_later_and_still_running() {
     let cluster = cluster().await;
     let pods = pods(cluster, "unready").await;
     let unready = Behaviour::UnreadyAfter(Duration::from_millis(500));
-    cluster
-        .behave(&Pods::image("weak:1"), unready)
-        .await
-        .unwrap();
+    cluster.behave(&Pods::image("weak:1"), unready).await.unwrap();
     create(&pods, "weak", "weak:1", json!({})).await;
     status(&pods, "weak", is_ready).await;
     let status = status(&pods, "weak", |status| !is_ready(status)).await;
@@ -181,19 +145,11 @@ async fn unready_later_and_still_running() {
 async fn an_image_that_cannot_be_pulled_keeps_its_pod_waiting() {
     let cluster = cluster().await;
     let pods = pods(cluster, "pull").await;
-    cluster
-        .behave(&Pods::image("absent:1"), Behaviour::ImagePullFailure)
-        .await
-        .unwrap();
+    cluster.behave(&Pods::image("absent:1"), Behaviour::ImagePullFailure).await.unwrap();
     create(&pods, "waits", "absent:1", json!({})).await;
     let waits = |status: &PodStatus| status.container_statuses.is_some();
     let first = status(&pods, "waits", waits).await;
-    let waiting = first.container_statuses.unwrap()[0]
-        .state
-        .clone()
-        .unwrap()
-        .waiting
-        .unwrap();
+    let waiting = first.container_statuses.unwrap()[0].state.clone().unwrap().waiting.unwrap();
     assert_eq!(waiting.reason.as_deref(), Some("ImagePullBackOff"));
     assert_eq!(first.phase.as_deref(), Some("Pending"));
     let version = pods.get("waits").await.unwrap().metadata.resource_version;
@@ -206,17 +162,12 @@ async fn an_image_that_cannot_be_pulled_keeps_its_pod_waiting() {
 async fn a_slow_stop_ends_with_an_exit_code() {
     let cluster = cluster().await;
     let pods = pods(cluster, "stop").await;
-    let stop = Behaviour::StopAfter {
-        after: Duration::from_millis(700),
-        exit_code: 143,
-    };
+    let stop = Behaviour::StopAfter { after: Duration::from_millis(700), exit_code: 143 };
     cluster.behave(&Pods::image("stops:1"), stop).await.unwrap();
     create(&pods, "stops", "stops:1", json!({})).await;
     status(&pods, "stops", is_ready).await;
     let deleted = Instant::now();
-    pods.delete("stops", &DeleteParams::default())
-        .await
-        .unwrap();
+    pods.delete("stops", &DeleteParams::default()).await.unwrap();
     let ended = |status: &PodStatus| status.phase.as_deref() == Some("Failed");
     status(&pods, "stops", ended).await;
     assert!(deleted.elapsed() >= Duration::from_millis(700));

@@ -1,13 +1,6 @@
 //! What a started cluster does, on one cluster that the tests share.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test acts on its cluster as an administrator does"
-)]
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a helper of tests fails its test by a panic"
-)]
+#![expect(clippy::disallowed_methods, reason = "a test acts on its cluster as an administrator does")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a helper of tests fails its test by a panic")]
 
 mod audit;
 mod behaviours;
@@ -55,20 +48,10 @@ async fn create(pods: &Api<Pod>, name: &str, image: &str, spec: Value) {
 }
 
 /// Waits until the status of the pod is as wanted, and returns it.
-async fn status(
-    pods: &Api<Pod>,
-    name: &str,
-    wanted: impl Fn(&PodStatus) -> bool + Send + Sync,
-) -> PodStatus {
+async fn status(pods: &Api<Pod>, name: &str, wanted: impl Fn(&PodStatus) -> bool + Send + Sync) -> PodStatus {
     let wanted = |pod: Option<&Pod>| pod.and_then(|pod| pod.status.as_ref()).is_some_and(&wanted);
     let pod = await_condition(pods.clone(), name, wanted);
-    tokio::time::timeout(Duration::from_mins(1), pod)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap()
-        .status
-        .unwrap()
+    tokio::time::timeout(Duration::from_mins(1), pod).await.unwrap().unwrap().unwrap().status.unwrap()
 }
 
 fn condition<'a>(status: &'a PodStatus, name: &str) -> &'a str {
@@ -88,10 +71,7 @@ fn is_ready(status: &PodStatus) -> bool {
 async fn two_clusters_run_side_by_side() {
     let first = cluster().await;
     let second = TestCluster::start().await.unwrap();
-    let nodes = Nodes {
-        prefix: "second".to_owned(),
-        ..Nodes::count(1)
-    };
+    let nodes = Nodes { prefix: "second".to_owned(), ..Nodes::count(1) };
     second.create_nodes(&nodes).await.unwrap();
     let pods = pods(&second, "side-by-side").await;
     create(&pods, "runs", "app:1", json!({})).await;
@@ -100,10 +80,7 @@ async fn two_clusters_run_side_by_side() {
 
     let output = first.kubectl().args(["get", "nodes"]).output().unwrap();
     let nodes = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        nodes.contains("node-0") && !nodes.contains("second"),
-        "{nodes}"
-    );
+    assert!(nodes.contains("node-0") && !nodes.contains("second"), "{nodes}");
 
     let folder = second.folder().to_owned();
     drop(second);

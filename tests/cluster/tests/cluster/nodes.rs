@@ -26,20 +26,13 @@ async fn nodes_are_as_ordered() {
         instance_types: vec!["p5.small".to_owned(), "p5.large".to_owned()],
         labels: BTreeMap::from([("team".to_owned(), "ml".to_owned())]),
         resources: BTreeMap::from([("nvidia.com/gpu".to_owned(), "8".to_owned())]),
-        taints: vec![Taint {
-            key: "nvidia.com/gpu".to_owned(),
-            effect: "NoSchedule".to_owned(),
-            ..Taint::default()
-        }],
+        taints: vec![Taint { key: "nvidia.com/gpu".to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() }],
         ..Nodes::default()
     };
     let names = cluster.create_nodes(&order).await.unwrap();
     assert_eq!(names, ["gpu-0", "gpu-1", "gpu-2", "gpu-3"]);
     let api: Api<Node> = Api::all(cluster.client().unwrap());
-    let nodes = api
-        .list(&ListParams::default().labels("team=ml"))
-        .await
-        .unwrap();
+    let nodes = api.list(&ListParams::default().labels("team=ml")).await.unwrap();
     let label = |node: &Node, key: &str| node.metadata.labels.as_ref().unwrap()[key].clone();
     let places: Vec<_> = nodes
         .items
@@ -49,10 +42,7 @@ async fn nodes_are_as_ordered() {
             format!("{zone} {}", label(node, "node.kubernetes.io/instance-type"))
         })
         .collect();
-    assert_eq!(
-        places,
-        ["x p5.small", "y p5.small", "x p5.large", "y p5.large"]
-    );
+    assert_eq!(places, ["x p5.small", "y p5.small", "x p5.large", "y p5.large"]);
     let allocatable = nodes.items[0].status.as_ref().unwrap().allocatable.clone();
     assert_eq!(allocatable.unwrap()["nvidia.com/gpu"].0, "8");
 }
@@ -63,11 +53,7 @@ async fn a_lost_node_stays_lost_until_it_is_found() {
     let order = Nodes {
         prefix: "frail".to_owned(),
         // So that no pod of another test comes to be on it.
-        taints: vec![Taint {
-            key: "frail".to_owned(),
-            effect: "NoSchedule".to_owned(),
-            ..Taint::default()
-        }],
+        taints: vec![Taint { key: "frail".to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() }],
         ..Nodes::count(1)
     };
     cluster.create_nodes(&order).await.unwrap();
@@ -81,9 +67,10 @@ async fn a_lost_node_stays_lost_until_it_is_found() {
             nodes.values().any(|node| {
                 let spec = node.spec.as_ref();
                 let taints = spec.and_then(|spec| spec.taints.as_ref());
-                taints.into_iter().flatten().any(|taint| {
-                    taint.key == "node.kubernetes.io/unreachable" && taint.effect == "NoExecute"
-                })
+                taints
+                    .into_iter()
+                    .flatten()
+                    .any(|taint| taint.key == "node.kubernetes.io/unreachable" && taint.effect == "NoExecute")
             })
         })
         .await
@@ -94,12 +81,5 @@ async fn a_lost_node_stays_lost_until_it_is_found() {
     cluster.find_node("frail-0").await.unwrap();
     assert!(ready(&api.get("frail-0").await.unwrap()));
     cluster.delete_node("frail-0").await.unwrap();
-    recorder
-        .until(
-            "the end of the node",
-            limit,
-            std::collections::BTreeMap::is_empty,
-        )
-        .await
-        .unwrap();
+    recorder.until("the end of the node", limit, std::collections::BTreeMap::is_empty).await.unwrap();
 }

@@ -11,14 +11,10 @@ async fn every_event_is_recorded_in_order() {
     let pods = pods(cluster().await, "recorder").await;
     create(&pods, "first", "app:1", json!({})).await;
     status(&pods, "first", is_ready).await;
-    let recorder = PodRecorder::start(pods.clone(), ListParams::default())
-        .await
-        .unwrap();
+    let recorder = PodRecorder::start(pods.clone(), ListParams::default()).await.unwrap();
     create(&pods, "second", "app:1", json!({})).await;
     status(&pods, "second", is_ready).await;
-    pods.delete("first", &DeleteParams::default())
-        .await
-        .unwrap();
+    pods.delete("first", &DeleteParams::default()).await.unwrap();
     while pods.get_opt("first").await.unwrap().is_some() {
         tokio::task::yield_now().await;
     }
@@ -34,10 +30,7 @@ async fn every_event_is_recorded_in_order() {
             .collect()
     };
     // Created, scheduled, running.
-    assert_eq!(
-        of("second"),
-        [Change::Added, Change::Modified, Change::Modified]
-    );
+    assert_eq!(of("second"), [Change::Added, Change::Modified, Change::Modified]);
     assert_eq!(of("first").last(), Some(&Change::Deleted));
     let mut counts = vec![recorder.initial().len()];
     recorder.replay(|pods, _| counts.push(pods.len())).unwrap();

@@ -21,10 +21,7 @@ where
         + serde::Serialize,
 {
     let object = serde_json::from_value(object).unwrap();
-    Api::<K>::namespaced(client.clone(), NAMESPACE)
-        .create(&PostParams::default(), &object)
-        .await
-        .unwrap();
+    Api::<K>::namespaced(client.clone(), NAMESPACE).create(&PostParams::default(), &object).await.unwrap();
 }
 
 #[tokio::test]
@@ -34,11 +31,7 @@ async fn a_service_account_may_do_what_its_role_says() {
     let admin = cluster.client().unwrap();
     put::<ServiceAccount>(&admin, json!({ "metadata": { "name": "reader" } })).await;
     let rules = json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }]);
-    put::<Role>(
-        &admin,
-        json!({ "metadata": { "name": "reader" }, "rules": rules }),
-    )
-    .await;
+    put::<Role>(&admin, json!({ "metadata": { "name": "reader" }, "rules": rules })).await;
     let binding = json!({
         "metadata": { "name": "reader" },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
@@ -62,10 +55,7 @@ async fn a_service_account_may_do_what_its_role_says() {
         .filter(|record| record.user == reader.user)
         .map(|record| (record.resource, record.code))
         .collect();
-    assert_eq!(
-        codes,
-        [("pods".to_owned(), 200), ("configmaps".to_owned(), 403)]
-    );
+    assert_eq!(codes, [("pods".to_owned(), 200), ("configmaps".to_owned(), 403)]);
 
     let kubectl = |verb: &str| {
         std::process::Command::new(cluster.program(Program::Kubectl))
