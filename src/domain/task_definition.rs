@@ -9,7 +9,7 @@ use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::names::{Family, RevisionName, Uid};
 use crate::api::{RevisionState, RevisionStatus, TaskDefinitionRevisionSpec, TaskDefinitionSpec, TaskDefinitionStatus};
 use crate::domain::Plan;
-use crate::domain::resolve::members::{self, not_implemented};
+use crate::domain::resolve::members::not_implemented_in_task_definition;
 use crate::domain::resolve::task_definition::{family, normalise, resolve};
 use crate::domain::resolve::{Problem, canonical_json};
 
@@ -152,7 +152,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
         observed_generation: seen.generation,
         conditions: Conditions::new(&seen.status.conditions, seen.generation, now)
             .summary(&summary)
-            .not_implemented(&not_implemented(seen.spec, members::TASK_DEFINITION))
+            .not_implemented(&not_implemented_in_task_definition(seen.spec))
             .build(),
         last_revision: Some(minted).filter(|number| *number > 0),
         latest_active_revision: latest.map(|latest| name(latest.number)),
@@ -197,7 +197,7 @@ fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> R
         observed_generation: revision.generation,
         conditions: Conditions::new(&previous.conditions, revision.generation, now)
             .summary(&summary)
-            .not_implemented(&not_implemented(revision.spec, members::TASK_DEFINITION))
+            .not_implemented(&not_implemented_in_task_definition(revision.spec))
             .build(),
         status: Some(if inactive { RevisionState::Inactive } else { RevisionState::Active }),
         registered_at: previous.registered_at.or(Some(Time(revision.created_at))),
