@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint crds samples demo cluster-up cluster-down
+.PHONY: help build test lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,10 @@ lint: ## Check format and lints
 
 crds: ## Generate the custom resource definitions
 	$(CARGO) run --locked --quiet -- crds --dir crds
+
+manifests: crds ## Generate them, and copy what the chart needs into it
+	cp crds/*.ecs.longshore.dev.yaml charts/longshore/files/crds/
+	cp config/rbac/*_role.yaml charts/longshore/files/rbac/
 
 samples: ## Import config/samples/ecs into config/samples
 	@for f in config/samples/ecs/*.json; do $(CARGO) run --locked --quiet -- import $$f > config/samples/$$(basename $$f .json).yaml || exit 1; done
