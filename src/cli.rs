@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use futures::future::join_all;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::controllers;
+use crate::import::{self, RenderError, Source};
 use crate::shell::admin::{self, AdminError};
 use crate::shell::cache::Scope;
 use crate::shell::events::Events;
@@ -34,6 +35,20 @@ enum Command {
         /// The folder to write them to; standard output if left out.
         #[arg(long)]
         dir: Option<PathBuf>,
+    },
+    /// Turn ECS JSON into custom resources, printed as YAML for kubectl to apply.
+    ///
+    /// Takes what RegisterTaskDefinition, CreateService and CreateCluster take, what `aws ecs describe-task-definition`,
+    /// `describe-services` and `describe-clusters` print, JSON lists of either, and bare lists of container definitions.
+    /// What was dropped or changed is told on standard error. A file that cannot be taken is not printed, and the exit
+    /// code is 1.
+    Import {
+        /// Files of ECS JSON; `-` is standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Namespace of the resources; left to kubectl if left out.
+        #[arg(long, short)]
+        namespace: Option<String>,
     },
 }
 
@@ -86,6 +101,17 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The resources cannot be written as YAML.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// Files were not imported; each has been told about.
+    #[error("{refused} of {files} files not imported; mend what is told above and import again")]
+    Import {
+        /// How many were not.
+        refused: usize,
+        /// How many were to be.
+        files: usize,
+    },
 }
 
 impl Cli {
@@ -94,6 +120,7 @@ impl Cli {
         match self.command {
             Command::Run(settings) => settings.run().await,
             Command::Crds { dir } => crds(dir),
+            Command::Import { files, namespace } => import_files(&files, namespace.as_deref()),
         }
     }
 }
@@ -150,4 +177,37 @@ fn crds(dir: Option<PathBuf>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn import_files(files: &[PathBuf], namespace: Option<&str>) -> Result<(), Error> {
+    let mut sources = Vec::new();
+    let mut unread = 0_usize;
+    for file in files {
+        match read(file) {
+            Ok(source) => sources.push(source),
+            Err(error) => {
+                unread = unread.saturating_add(1);
+                eprintln!("{}: cannot be read: {error}", file.display());
+            }
+        }
+    }
+    let import = import::import(&sources, namespace);
+    import.notes.iter().for_each(|note| eprintln!("{note}"));
+    import.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    print!("{}", import::yaml(&import.resources)?);
+    match unread.saturating_add(import.refused) {
+        0 => Ok(()),
+        refused => Err(Error::Import { refused, files: files.len() }),
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<Source> {
+    if file == Path::new("-") {
+        let text = std::io::read_to_string(std::io::stdin())?;
+        return Ok(Source { file: "standard input".to_owned(), stem: None, text });
+    }
+    // Up to the first dot: `web.json.template` is web as well.
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let stem = name.and_then(|name| name.split('.').find(|part| !part.is_empty()).map(str::to_owned));
+    Ok(Source { file: file.display().to_string(), stem, text: std::fs::read_to_string(file)? })
 }
