@@ -21,8 +21,12 @@ lint: ## Check format and lints
 crds: ## Generate the custom resource definitions
 	$(CARGO) run --locked --quiet -- crds --dir crds
 
-cluster-up: ## Start a real control plane on loopback; prints `export KUBECONFIG=…`
-	@$(CARGO) run --locked --quiet --package longshore-test-cluster -- up
+demo: ## Show Longshore at work on a real control plane
+	@$(CARGO) build --locked --bins
+	@$(CARGO) run --locked --quiet --bin test-cluster -- demo
 
-cluster-down: ## Stop it
-	@$(CARGO) run --locked --quiet --package longshore-test-cluster -- down
+cluster-up: ## Start a real control plane on loopback; prints `export KUBECONFIG=…`
+	@$(CARGO) run --locked --quiet --bin test-cluster -- up
+
+cluster-down: ## Stop it, and an operator that runs beside it
+	@$(CARGO) run --locked --quiet --bin test-cluster -- down
