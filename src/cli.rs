@@ -119,7 +119,7 @@ impl Cli {
     pub async fn execute(self) -> Result<(), Error> {
         match self.command {
             Command::Run(settings) => settings.run().await,
-            Command::Crds { dir } => crds(dir),
+            Command::Crds { dir } => crds(dir.as_deref()),
             Command::Import { files, namespace } => import_files(&files, namespace.as_deref()),
         }
     }
@@ -166,9 +166,9 @@ impl Run {
     }
 }
 
-fn crds(dir: Option<PathBuf>) -> Result<(), Error> {
+fn crds(dir: Option<&Path>) -> Result<(), Error> {
     for manifest in api::manifests().map_err(|source| Error::Crds(Box::new(source)))? {
-        match &dir {
+        match dir {
             None => println!("---\n{}", manifest.yaml),
             Some(dir) => {
                 let path = dir.join(&manifest.file_name);

@@ -254,7 +254,8 @@ fn digest(parts: &[&str]) -> Vec<u8> {
 
 /// The first `bytes` of a digest as hex digits.
 fn hex(digest: &[u8], bytes: usize) -> String {
-    digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    let digits = digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// A short hash of a text, for ids that only have to differ.

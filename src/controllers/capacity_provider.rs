@@ -1,6 +1,7 @@
 //! Capacity providers: they are ACTIVE, and count their nodes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use kube::{Api, ResourceExt};
 use crate::api::names::Uid;
 use crate::api::{CapacityProvider, CapacityProviderStatus, labels};
 use crate::domain::Plan;
-use crate::domain::capacity_provider::{self, Action};
+use crate::domain::capacity_provider;
 use crate::shell::Context;
 use crate::shell::driver::Reconciler;
 use crate::shell::writer::WriteError;
@@ -24,7 +25,8 @@ pub struct Seen(Vec<BTreeMap<String, String>>);
 impl Reconciler for CapacityProviders {
     type Object = CapacityProvider;
     type Observed = Seen;
-    type Action = Action;
+    /// Nothing is written but status.
+    type Action = Infallible;
     type Status = CapacityProviderStatus;
 
     const FIELD_MANAGER: &'static str = labels::field_manager::CAPACITY_PROVIDER;
@@ -52,13 +54,13 @@ impl Reconciler for CapacityProviders {
         status: &CapacityProviderStatus,
         seen: &Seen,
         now: Timestamp,
-    ) -> Plan<Action, CapacityProviderStatus> {
+    ) -> Plan<Infallible, CapacityProviderStatus> {
         let (generation, spec) = (object.metadata.generation, &object.spec);
         capacity_provider::plan(&capacity_provider::Observed { generation, spec, status, nodes: seen.0.clone() }, now)
     }
 
-    async fn perform(_: &Context, _: &CapacityProvider, _: &Seen, actions: Vec<Action>) -> Result<(), WriteError> {
-        actions.into_iter().try_for_each(|action| match action {})
+    async fn perform(_: &Context, _: &CapacityProvider, _: &Seen, _: Vec<Infallible>) -> Result<(), WriteError> {
+        Ok(())
     }
 
     async fn told(_: &Context, _: &CapacityProvider, _: &Seen, _: &CapacityProviderStatus, _: &CapacityProviderStatus) {

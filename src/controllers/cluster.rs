@@ -1,5 +1,6 @@
 //! Clusters: they are ACTIVE, and count what runs in them.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use kube::{Api, ResourceExt};
 use crate::api::names::{Uid, cluster_name};
 use crate::api::{Cluster, ClusterStatus, labels};
 use crate::domain::Plan;
-use crate::domain::cluster::{self, Action};
+use crate::domain::cluster;
 use crate::shell::Context;
 use crate::shell::driver::Reconciler;
 use crate::shell::writer::WriteError;
@@ -28,7 +29,8 @@ pub struct Seen {
 impl Reconciler for Clusters {
     type Object = Cluster;
     type Observed = Seen;
-    type Action = Action;
+    /// Nothing is written but status.
+    type Action = Infallible;
     type Status = ClusterStatus;
 
     const FIELD_MANAGER: &'static str = labels::field_manager::CLUSTER;
@@ -65,7 +67,7 @@ impl Reconciler for Clusters {
         seen
     }
 
-    fn plan(object: &Cluster, status: &ClusterStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ClusterStatus> {
+    fn plan(object: &Cluster, status: &ClusterStatus, seen: &Seen, now: Timestamp) -> Plan<Infallible, ClusterStatus> {
         let observed = cluster::Observed {
             generation: object.metadata.generation,
             deleting: object.metadata.deletion_timestamp.is_some(),
@@ -79,8 +81,8 @@ impl Reconciler for Clusters {
         cluster::plan(&observed, now)
     }
 
-    async fn perform(_: &Context, _: &Cluster, _: &Seen, actions: Vec<Action>) -> Result<(), WriteError> {
-        actions.into_iter().try_for_each(|action| match action {})
+    async fn perform(_: &Context, _: &Cluster, _: &Seen, _: Vec<Infallible>) -> Result<(), WriteError> {
+        Ok(())
     }
 
     async fn told(_: &Context, _: &Cluster, _: &Seen, _: &ClusterStatus, _: &ClusterStatus) {}

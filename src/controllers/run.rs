@@ -21,7 +21,9 @@ use crate::controllers::service::Services;
 use crate::controllers::task_definition::TaskDefinitions;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
-use crate::shell::cache::{Caches, Scope, TaskIndex, Trigger, Triggers, watch_nodes, watch_objects, watch_tasks};
+use crate::shell::cache::{
+    Caches, Ready, Scope, TaskIndex, Trigger, Triggers, watch_nodes, watch_objects, watch_tasks,
+};
 use crate::shell::driver::{Driver, Reconciler};
 use crate::shell::events::Events;
 
@@ -37,7 +39,11 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
     let (clusters, clusters_writer) = reflector::store();
     let (capacity_providers, capacity_providers_writer) = reflector::store();
     let (nodes, nodes_writer) = reflector::store();
-    let (tasks_ready, tasks_ready_seen) = watch::channel(false);
+    let mut caches_ready = Ready::default();
+    let mut listed = || caches_ready.listed();
+    let (services_listed, task_definitions_listed, revisions_listed) = (listed(), listed(), listed());
+    let (clusters_listed, capacity_providers_listed) = (listed(), listed());
+    let (nodes_listed, tasks_listed) = (listed(), listed());
     let caches = Caches {
         services: services.clone(),
         task_definitions: task_definitions.clone(),
@@ -46,7 +52,7 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
         capacity_providers: capacity_providers.clone(),
         nodes,
         tasks: Arc::new(TaskIndex::default()),
-        tasks_ready: tasks_ready_seen,
+        ready: caches_ready,
     };
     let context = Context { client: client.clone(), caches: caches.clone(), events };
 
@@ -62,22 +68,30 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
     });
     let links = Links { caches: caches.clone(), triggers };
 
-    let service_watch = watch_objects(scope.api(client.clone()), services_writer, links.on(Links::service_changed));
-    let task_definition_watch =
-        watch_objects(scope.api(client.clone()), task_definitions_writer, links.on(Links::task_definition_changed));
-    let revision_watch = watch_objects(scope.api(client.clone()), revisions_writer, links.on(Links::revision_changed));
-    let cluster_watch = watch_objects(scope.api(client.clone()), clusters_writer, links.on(Links::cluster_changed));
+    let service_watch =
+        watch_objects(scope.api(client.clone()), services_writer, services_listed, links.on(Links::service_changed));
+    let task_definition_watch = watch_objects(
+        scope.api(client.clone()),
+        task_definitions_writer,
+        task_definitions_listed,
+        links.on(Links::task_definition_changed),
+    );
+    let revision_watch =
+        watch_objects(scope.api(client.clone()), revisions_writer, revisions_listed, links.on(Links::revision_changed));
+    let cluster_watch =
+        watch_objects(scope.api(client.clone()), clusters_writer, clusters_listed, links.on(Links::cluster_changed));
     let capacity_provider_watch = watch_objects(
         kube::Api::all(client.clone()),
         capacity_providers_writer,
+        capacity_providers_listed,
         |_: &DeserializeGuard<CapacityProvider>| {},
     );
     let task_watch = {
         let triggers = links.triggers.clone();
         let changed = move |service: &str, namespace: &str| triggers.services.send(service, Some(namespace));
-        watch_tasks(scope.api(client.clone()), caches.tasks.clone(), tasks_ready, changed)
+        watch_tasks(scope.api(client.clone()), caches.tasks.clone(), tasks_listed, changed)
     };
-    let node_watch = watch_nodes(client, nodes_writer, || links.nodes_changed());
+    let node_watch = watch_nodes(client, nodes_writer, nodes_listed, || links.nodes_changed());
 
     let controllers = async {
         tokio::join!(
@@ -100,7 +114,7 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
         )
     };
     let announce_ready = async {
-        caches.ready().await;
+        caches.ready.wait().await;
         // Nobody listens once the process ends.
         let _ = ready.send(true);
         std::future::pending::<()>().await;
@@ -152,10 +166,7 @@ struct Links {
 }
 
 impl Links {
-    fn on<K: Clone>(&self, changed: fn(&Self, &K)) -> impl Fn(&DeserializeGuard<K>) + Send + 'static
-    where
-        K: 'static,
-    {
+    fn on<K: Clone + 'static>(&self, changed: fn(&Self, &K)) -> impl Fn(&DeserializeGuard<K>) + Send + 'static {
         let links = self.clone();
         move |guard| {
             if let Ok(object) = &guard.0 {

@@ -82,7 +82,7 @@ impl Reconciler for Services {
     fn plan(object: &Service, status: &ServiceStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ServiceStatus> {
         let observed = service::Observed {
             uid: &seen.uid,
-            name: object.spec.service_name.as_deref().unwrap_or(object.metadata.name.as_deref().unwrap_or_default()),
+            name: object.spec.service_name.as_deref().or(object.metadata.name.as_deref()).unwrap_or_default(),
             object_name: object.metadata.name.as_deref().unwrap_or_default(),
             generation: object.metadata.generation,
             deleting: object.metadata.deletion_timestamp.is_some(),
@@ -174,7 +174,8 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
     let mut definitions = Definitions::new();
     for guard in context.caches.revisions.state() {
         let Some((name, revision)) = revision_in(&guard, namespace.as_deref()) else { continue };
-        let (is_running, is_latest) = (running.as_ref() == Some(&name), is_newer_in(&name, &named, &references.latest));
+        let (is_running, is_latest) =
+            (running.as_ref() == Some(&name), is_newer_in(&name, named.as_ref(), references.latest.as_ref()));
         let is_pinned = matches!(&named, Some(TaskDefinitionName::Revision(pinned)) if *pinned == name);
         let active = is_active(revision);
         if is_running {
@@ -194,9 +195,9 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
     (references, definitions)
 }
 
-fn is_newer_in(name: &RevisionName, named: &Option<TaskDefinitionName>, latest: &Option<RevisionName>) -> bool {
+fn is_newer_in(name: &RevisionName, named: Option<&TaskDefinitionName>, latest: Option<&RevisionName>) -> bool {
     let followed = matches!(named, Some(TaskDefinitionName::Latest(family)) if *family == name.family);
-    followed && latest.as_ref().is_none_or(|latest| latest.number < name.number)
+    followed && latest.is_none_or(|latest| latest.number < name.number)
 }
 
 /// A revision by the name that ECS gives it.

@@ -1,6 +1,7 @@
 //! A capacity provider: a name for a set of nodes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use jiff::Timestamp;
 
@@ -8,10 +9,6 @@ use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::{CapacityProviderSpec, CapacityProviderState, CapacityProviderStatus};
 use crate::domain::Plan;
 use crate::domain::resolve::members::{self, not_implemented};
-
-/// Nothing is written but status: there is no other action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {}
 
 /// What was observed of a capacity provider.
 #[derive(Debug, Clone)]
@@ -27,7 +24,7 @@ pub struct Observed<'a> {
 }
 
 /// Plans one pass over a capacity provider.
-pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, CapacityProviderStatus> {
+pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Infallible, CapacityProviderStatus> {
     let selector = seen.spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.node_selector);
     let selected = |labels: &&BTreeMap<String, String>| {
         selector.is_none_or(|selector| selector.iter().all(|(name, value)| labels.get(name) == Some(value)))

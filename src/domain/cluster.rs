@@ -1,15 +1,13 @@
 //! A cluster: a name that services share, and what runs under it.
 
+use std::convert::Infallible;
+
 use jiff::Timestamp;
 
 use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::{ClusterSpec, ClusterState, ClusterStatus};
 use crate::domain::Plan;
 use crate::domain::resolve::members::{self, not_implemented};
-
-/// Nothing is written but status: there is no other action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {}
 
 /// What was observed of a cluster.
 #[derive(Debug, Clone)]
@@ -33,7 +31,7 @@ pub struct Observed<'a> {
 }
 
 /// Plans one pass over a cluster.
-pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ClusterStatus> {
+pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Infallible, ClusterStatus> {
     let in_use = !seen.services.is_empty();
     let summary = match (seen.deleting, in_use) {
         (true, true) => {

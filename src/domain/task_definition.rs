@@ -186,12 +186,13 @@ fn needs_successor(newest: &Revision<'_>, normal: &TaskDefinitionSpec) -> bool {
 
 fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> RevisionStatus {
     let previous = revision.status.cloned().unwrap_or_default();
-    let summary = match inactive {
-        false => Summary::Ready(Reason::Active, "new tasks and services may use the revision".to_owned()),
-        true => Summary::Stalled(
+    let summary = if inactive {
+        Summary::Stalled(
             Reason::RevisionInactive,
             "the revision is deregistered: what uses it goes on, nothing new may".to_owned(),
-        ),
+        )
+    } else {
+        Summary::Ready(Reason::Active, "new tasks and services may use the revision".to_owned())
     };
     RevisionStatus {
         observed_generation: revision.generation,
@@ -201,7 +202,7 @@ fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> R
             .build(),
         status: Some(if inactive { RevisionState::Inactive } else { RevisionState::Active }),
         registered_at: previous.registered_at.or(Some(Time(revision.created_at))),
-        deregistered_at: previous.deregistered_at.or(inactive.then_some(Time(now))),
+        deregistered_at: previous.deregistered_at.or_else(|| inactive.then_some(Time(now))),
     }
 }
 

@@ -50,18 +50,38 @@ const CLUSTER: &[&str] = &[
     "attachmentsStatus",
 ];
 
-/// Drops the members of a document that are output.
-pub(super) fn drop_from(document: &mut Document, findings: &mut Findings) {
-    let output = match document.kind {
+fn members(kind: Kind) -> &'static [&'static str] {
+    match kind {
         Kind::TaskDefinition => TASK_DEFINITION,
         Kind::Service => SERVICE,
         Kind::Cluster => CLUSTER,
-    };
+    }
+}
+
+/// Drops the members of a document that are output.
+pub(super) fn drop_from(document: &mut Document, findings: &mut Findings) {
+    let output = members(document.kind);
     let (dropped, kept): (Vec<_>, Vec<_>) =
         std::mem::take(&mut document.members).into_iter().partition(|member| output.contains(&member.name.as_str()));
     document.members = kept;
     if !dropped.is_empty() {
         let names: Vec<_> = dropped.iter().map(|member| member.name.as_str()).collect();
         findings.note(document.path.clone(), format!("dropped {} (output of AWS, not input)", names.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::spec_schemas;
+
+    #[test]
+    fn no_member_is_input_and_output_only() {
+        let schemas = spec_schemas();
+        for kind in [Kind::TaskDefinition, Kind::Service, Kind::Cluster] {
+            let input = schemas[kind.name()].properties.as_ref().unwrap();
+            let both: Vec<_> = members(kind).iter().filter(|member| input.contains_key(**member)).collect();
+            assert!(both.is_empty(), "{}: {both:?}", kind.name());
+        }
     }
 }

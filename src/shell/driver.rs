@@ -24,11 +24,11 @@ use crate::shell::written::Written;
 use crate::shell::{Context, clock};
 
 /// First and longest wait after a pass that failed.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
 /// The same where something else had written first: the answer to that is another look.
 const CONFLICT_BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 /// How long a pass may take; one that hangs must not be the last one for its object.
-const TIME_LIMIT: Duration = Duration::from_secs(120);
+const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// What a controller adds to the driver.
 pub trait Reconciler: Send + Sync + 'static {
@@ -131,7 +131,7 @@ impl<R: Reconciler> Driver<R> {
         object: Arc<DeserializeGuard<R::Object>>,
         driver: Arc<Self>,
     ) -> Result<Action, ReconcileError> {
-        driver.context.caches.ready().await;
+        driver.context.caches.ready.wait().await;
         let pass = async {
             match &object.0 {
                 Ok(object) => driver.pass(object).await,
@@ -149,6 +149,7 @@ impl<R: Reconciler> Driver<R> {
     }
 
     /// How long to wait after a failure: longer each time, for this object only.
+    #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
     pub fn after_failure(
         object: Arc<DeserializeGuard<R::Object>>,
         error: &ReconcileError,
@@ -239,7 +240,7 @@ impl<R: Reconciler> Driver<R> {
                 Conditions::new(&[], object.meta().generation, clock::now()).summary(&summary).build();
             let api = R::api(&self.context, key.0.as_deref());
             let version = object.resource_version().unwrap_or_default();
-            writer::apply_status(&api, &key.1, &version, R::FIELD_MANAGER, &status).await?;
+            writer::merge_status(&api, &key.1, &version, &status).await?;
             self.lock().entry(key).or_insert_with(|| Passes::of(object)).unreadable = Some(message);
         }
         Ok(Action::await_change())

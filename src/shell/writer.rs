@@ -3,7 +3,7 @@
 //! Every write is idempotent or guarded: creates have derived names, deletes carry the uid, status is applied to the version
 //! it was computed from. Each has a time limit, because one that hangs would hold up the service it is for.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -29,7 +29,7 @@ pub enum WriteError {
         /// The name.
         name: String,
         /// What the server said.
-        source: Box<kube::Error>,
+        source: Refusal,
     },
     /// There is an object of this name, and it is not ours.
     #[error("{kind} {name} exists already and belongs to somebody else; delete it or rename it")]
@@ -47,7 +47,7 @@ pub enum WriteError {
         /// The name.
         name: String,
         /// What the server said.
-        source: Box<kube::Error>,
+        source: Refusal,
     },
     /// The API server did not take a change of status or finalizers.
     #[error("updating {kind} {name} was refused: {source}")]
@@ -57,7 +57,7 @@ pub enum WriteError {
         /// The name.
         name: String,
         /// What the server said.
-        source: Box<kube::Error>,
+        source: Refusal,
     },
     /// The API server did not answer.
     #[error("writing {kind} {name} took longer than {} seconds", TIME_LIMIT.as_secs())]
@@ -68,6 +68,21 @@ pub enum WriteError {
         name: String,
     },
 }
+
+/// What the API server answered, in its own words. kube's text has the whole answer behind them a second time.
+#[derive(Debug)]
+pub struct Refusal(Box<kube::Error>);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            kube::Error::Api(status) => f.write_str(&status.message),
+            error => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 impl WriteError {
     /// Whether the write has certainly not happened: the server answered, and refused.
@@ -88,7 +103,7 @@ impl WriteError {
     fn status(&self) -> Option<&kube::core::Status> {
         match self {
             Self::Create { source, .. } | Self::Delete { source, .. } | Self::Update { source, .. } => {
-                match &**source {
+                match &*source.0 {
                     kube::Error::Api(status) => Some(status),
                     _ => None,
                 }
@@ -112,10 +127,10 @@ where
             match existing {
                 Ok(existing) if is_ours(&existing.metadata) => Ok(()),
                 Ok(_) => Err(WriteError::Foreign { kind, name }),
-                Err(error) => Err(WriteError::Create { kind, name, source: Box::new(error) }),
+                Err(error) => Err(WriteError::Create { kind, name, source: Refusal(Box::new(error)) }),
             }
         }
-        Err(error) => Err(WriteError::Create { kind, name, source: Box::new(error) }),
+        Err(error) => Err(WriteError::Create { kind, name, source: Refusal(Box::new(error)) }),
     }
 }
 
@@ -132,7 +147,7 @@ where
     match limited(&kind, name, api.delete(name, &params)).await? {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Box::new(error) }),
+        Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
 }
 
@@ -160,7 +175,24 @@ where
     let params = PatchParams::apply(field_manager).force();
     match limited(&kind, name, api.patch_status(name, &params, &Patch::Apply(&object))).await? {
         Ok(object) => Ok(object.resource_version().unwrap_or_default()),
-        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Box::new(error) }),
+        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
+    }
+}
+
+/// Replaces members of the status of an object that does not fit its schema: the API server cannot apply anything to such an
+/// object, only merge.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn merge_status<K, S>(api: &Api<K>, name: &str, version: &str, status: &S) -> Result<(), WriteError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    S: Serialize,
+{
+    let kind = K::kind(&()).into_owned();
+    let patch = json!({ "metadata": { "resourceVersion": version }, "status": status });
+    match limited(&kind, name, api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))).await? {
+        // The answer to a success is the object, which cannot be read any more than before.
+        Ok(_) | Err(kube::Error::SerdeError(_)) => Ok(()),
+        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
 }
 
@@ -174,7 +206,7 @@ where
     let patch = json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } });
     match limited(&kind, name, api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))).await? {
         Ok(_) => Ok(()),
-        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Box::new(error) }),
+        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
 }
 

@@ -129,7 +129,7 @@ pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<
         ));
     }
     problems.extend(spec.container_definitions.iter().flat_map(|container| unknown_volumes(container, &spec.volumes)));
-    problems.extend(spec.container_definitions.iter().flat_map(unknown_probe));
+    problems.extend(spec.container_definitions.iter().filter_map(unknown_probe));
     let cpu = spec.cpu.as_ref().map(CpuUnits::parse).transpose();
     let memory = spec.memory.as_ref().map(MiB::parse).transpose();
     problems.extend(cpu.as_ref().err().cloned());

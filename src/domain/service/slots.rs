@@ -38,9 +38,8 @@ impl UsedAttempts {
                 _ => ranges.push((slot, slot, attempt)),
             }
         }
-        let text = |(first, last, attempt)| match first == last {
-            true => format!("{first}:{attempt}"),
-            false => format!("{first}-{last}:{attempt}"),
+        let text = |(first, last, attempt)| {
+            if first == last { format!("{first}:{attempt}") } else { format!("{first}-{last}:{attempt}") }
         };
         ranges.into_iter().map(text).collect()
     }

@@ -1,4 +1,5 @@
 //! A service, its tasks and an API server, for the tests of this module.
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

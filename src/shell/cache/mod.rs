@@ -3,11 +3,13 @@
 //! kube's shared reflector streams are not used: deletes do not reach their subscribers, and a lost wake-up can stop the root
 //! watch. Each watch here feeds its own cache and sends the objects it concerns to the controllers.
 
+mod ready;
 mod task_pod;
 mod tasks;
 mod triggers;
 mod watches;
 
+pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;
 pub use tasks::{Overdue, TaskIndex};
 pub use triggers::{Trigger, Triggers};
@@ -15,12 +17,10 @@ pub use watches::{Scope, watch_nodes, watch_objects, watch_tasks};
 
 use std::sync::Arc;
 
+use crate::api::{CapacityProvider, Cluster, Service, TaskDefinition, TaskDefinitionRevision};
 use k8s_openapi::api::core::v1::Node;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::Store;
-use tokio::sync::watch;
-
-use crate::api::{CapacityProvider, Cluster, Service, TaskDefinition, TaskDefinitionRevision};
 
 /// Everything that has been observed.
 #[derive(Clone)]
@@ -39,22 +39,7 @@ pub struct Caches {
     pub nodes: Store<PartialObjectMeta<Node>>,
     /// The tasks.
     pub tasks: Arc<TaskIndex>,
-    /// Whether the first list of task pods is complete.
-    pub tasks_ready: watch::Receiver<bool>,
-}
-
-impl Caches {
-    /// Waits until every cache holds what there is. kube's controllers wait for their own kind only; a plan made before the
-    /// tasks are known would start them all a second time.
-    pub async fn ready(&self) {
-        let mut tasks_ready = self.tasks_ready.clone();
-        // A writer that is gone means that the process ends; whoever waits is about to be dropped.
-        let _ = self.services.wait_until_ready().await;
-        let _ = self.task_definitions.wait_until_ready().await;
-        let _ = self.revisions.wait_until_ready().await;
-        let _ = self.clusters.wait_until_ready().await;
-        let _ = self.capacity_providers.wait_until_ready().await;
-        let _ = self.nodes.wait_until_ready().await;
-        let _ = tasks_ready.wait_for(|ready| *ready).await;
-    }
+    /// Until it says so, something is missing. kube's controllers wait for their own kind only; a plan made before the tasks
+    /// are known would start them all a second time.
+    pub ready: Ready,
 }

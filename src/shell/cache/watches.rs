@@ -12,10 +12,10 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
 
 use crate::api::labels;
 use crate::api::names::Uid;
+use crate::shell::cache::ready::Listed;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::tasks::TaskIndex;
 
@@ -46,6 +46,7 @@ impl Scope {
 pub fn watch_objects<K>(
     api: Api<DeserializeGuard<K>>,
     writer: Writer<DeserializeGuard<K>>,
+    listed: Listed,
     changed: impl Fn(&DeserializeGuard<K>) + Send + 'static,
 ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send
 where
@@ -56,13 +57,14 @@ where
         .reflect(writer)
         .inspect_ok(move |event| match event {
             Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => changed(object),
-            Event::Init | Event::InitDone => {}
+            Event::InitDone => listed.complete(),
+            Event::Init => {}
         })
         .touched_objects()
 }
 
 /// Keeps the names and labels of all nodes.
-pub async fn watch_nodes(client: Client, writer: Writer<PartialObjectMeta<Node>>, changed: impl Fn()) {
+pub async fn watch_nodes(client: Client, writer: Writer<PartialObjectMeta<Node>>, listed: Listed, changed: impl Fn()) {
     let nodes: Api<PartialObjectMeta<Node>> = Api::all(client);
     let slim = |node: &mut PartialObjectMeta<Node>| {
         node.metadata.managed_fields = None;
@@ -72,24 +74,23 @@ pub async fn watch_nodes(client: Client, writer: Writer<PartialObjectMeta<Node>>
     let mut events = std::pin::pin!(reflector(writer, watch));
     while let Some(event) = events.next().await {
         match event {
-            // A node's heartbeat does not change its metadata, but every event of a node arrives here.
-            Ok(_) => changed(),
+            Ok(event) => {
+                if let Event::InitDone = event {
+                    listed.complete();
+                }
+                changed();
+            }
             Err(error) => tracing::warn!(%error, "the watch of nodes failed and will be tried again"),
         }
     }
 }
 
 /// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns.
-pub async fn watch_tasks(
-    api: Api<TaskPod>,
-    index: Arc<TaskIndex>,
-    ready: watch::Sender<bool>,
-    changed: impl Fn(&str, &str),
-) {
+pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Listed, changed: impl Fn(&str, &str)) {
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE);
     let watch = watcher(api, watcher::Config::default().labels(&ours)).default_backoff();
     let mut events = std::pin::pin!(watch);
-    let mut listed: HashSet<(Uid, String)> = HashSet::new();
+    let mut seen: HashSet<(Uid, String)> = HashSet::new();
     let tell = |pod: &TaskPod| {
         if let (Some(owner), Some(namespace)) = (pod.owner(), pod.metadata.namespace.as_deref()) {
             changed(&owner.name, namespace);
@@ -97,18 +98,17 @@ pub async fn watch_tasks(
     };
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => listed.clear(),
+            Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(pod)) => {
                 if let (Some(owner), Some(name)) = (pod.owner(), &pod.metadata.name) {
-                    listed.insert((Uid(owner.uid.clone()), name.clone()));
+                    seen.insert((Uid(owner.uid.clone()), name.clone()));
                 }
                 index.apply(&pod);
                 tell(&pod);
             }
             Ok(Event::InitDone) => {
-                index.retain(&listed);
-                // Nobody listens once the process ends.
-                let _ = ready.send(true);
+                index.retain(&seen);
+                listed.complete();
             }
             Ok(Event::Apply(pod)) => {
                 index.apply(&pod);

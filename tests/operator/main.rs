@@ -1,0 +1,19 @@
+//! The operator as a process of its own, with its own rights, on a real control plane.
+#![expect(clippy::disallowed_methods, reason = "a test acts on its cluster as an administrator does")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails its test by a panic"
+)]
+
+mod bad_input;
+mod crash;
+mod deletion;
+mod namespace;
+mod references;
+mod revisions;
+mod rollout;
+mod steady_state;
+mod tasks;
