@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint crds demo cluster-up cluster-down
+.PHONY: help build test lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,13 @@ lint: ## Check format and lints
 
 crds: ## Generate the custom resource definitions
 	$(CARGO) run --locked --quiet -- crds --dir crds
+
+manifests: crds ## Bring the chart's copies of definitions and rights up to date
+	cp crds/*.longshore.dev.yaml charts/longshore/files/crds/
+	cp config/rbac/*_role.yaml charts/longshore/files/rbac/
+
+samples: ## Import the samples of config/samples/ecs anew
+	for json in config/samples/ecs/*.json; do $(CARGO) run --locked --quiet -- import $$json > config/samples/$$(basename $$json .json).yaml || exit; done
 
 demo: ## Show Longshore at work on a real control plane
 	@$(CARGO) build --locked --bins

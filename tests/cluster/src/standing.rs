@@ -82,7 +82,7 @@ impl Standing {
         let kubeconfig = self.file("kubeconfig");
         let mut starting = None;
         if self.lock()?.is_none() {
-            eprintln!("test-cluster: a cluster is up already; to have another, stop it first");
+            eprintln!("test-cluster: a cluster is up already, and is used as it is");
         } else {
             eprintln!("test-cluster: starting a cluster with {nodes} nodes");
             self.forget("kubeconfig")?;
@@ -103,7 +103,9 @@ impl Standing {
             }
             self.not_longer_than(START, started, "start")?;
         }
-        eprintln!("test-cluster: up after {:.1} s", started.elapsed().as_secs_f32());
+        if starting.is_some() {
+            eprintln!("test-cluster: up after {:.1} s", started.elapsed().as_secs_f32());
+        }
         Ok(kubeconfig)
     }
 
