@@ -25,8 +25,8 @@ manifests: crds ## Bring the chart's copies of definitions and rights up to date
 	cp crds/*.longshore.dev.yaml charts/longshore/files/crds/
 	cp config/rbac/*_role.yaml charts/longshore/files/rbac/
 
-samples: ## Import the samples of config/samples/ecs anew
-	for json in config/samples/ecs/*.json; do $(CARGO) run --locked --quiet -- import $$json > config/samples/$$(basename $$json .json).yaml || exit; done
+samples: ## Import config/samples/ecs into config/samples
+	@for f in config/samples/ecs/*.json; do $(CARGO) run --locked --quiet -- import $$f > config/samples/$$(basename $$f .json).yaml || exit 1; done
 
 demo: ## Show Longshore at work on a real control plane
 	@$(CARGO) build --locked --bins

@@ -1,40 +1,11 @@
-//! `longshore import` of real task definitions from public repositories, where a folder of them lies next to the repository.
-//!
-//! They are not part of the repository. `INDEX.md` beside them is a table whose first column names the file and whose
-//! last says `raw` or `clean` when the AWS SDK takes the file as `RegisterTaskDefinition` input, `clean` after dropping
-//! nulls and members only the API's answers have, and `no` with the reason when it does not.
+//! `longshore import` of real task definitions.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail this way")]
 
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+mod taskdefs;
 
 use longshore::import::{Import, Kind, Source, import, yaml};
-
-struct Definition {
-    name: String,
-    valid: String,
-    text: String,
-}
-
-/// The definitions, or `None` where the folder is absent.
-fn definitions() -> Option<Vec<Definition>> {
-    let folder = env::var_os("LONGSHORE_TASKDEFS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/taskdefs"), PathBuf::from);
-    let Ok(index) = fs::read_to_string(folder.join("INDEX.md")) else {
-        println!("skipped: no real task definitions in {}", folder.display());
-        return None;
-    };
-    let rows = index.lines().filter_map(|line| {
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let (name, valid) = ((*cells.first()?).to_owned(), (*cells.last()?).to_owned());
-        let text = fs::read_to_string(folder.join(&name)).ok()?;
-        Some(Definition { name, valid, text })
-    });
-    let found: Vec<_> = rows.collect();
-    assert!(!found.is_empty(), "{} names no definition", folder.join("INDEX.md").display());
-    Some(found)
-}
+use taskdefs::{Definition, definitions};
 
 fn import_one(definition: &Definition) -> Import {
     let Definition { name, text, .. } = definition;
@@ -43,8 +14,8 @@ fn import_one(definition: &Definition) -> Import {
 
 #[test]
 fn every_definition_that_aws_takes_is_imported_as_it_is() {
-    for definition in definitions().unwrap_or_default() {
-        if definition.valid != "raw" && definition.valid != "clean" {
+    for definition in definitions() {
+        if !definition.is_valid() {
             continue;
         }
         let import = import_one(&definition);
@@ -66,7 +37,7 @@ fn every_definition_that_aws_takes_is_imported_as_it_is() {
 
 #[test]
 fn every_definition_that_aws_refuses_is_refused_with_the_member() {
-    for definition in definitions().unwrap_or_default() {
+    for definition in definitions() {
         let Some(reason) = definition.valid.strip_prefix("no: ") else { continue };
         let import = import_one(&definition);
         assert!(import.resources.is_empty(), "{} was imported", definition.name);

@@ -1,6 +1,6 @@
 //! `config/samples`: ECS JSON as a person has it, and the custom resources made of it.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail this way")]
+#![expect(clippy::unwrap_used, reason = "a test may fail this way")]
 
 use std::collections::BTreeSet;
 use std::fs;

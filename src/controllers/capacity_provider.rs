@@ -66,5 +66,9 @@ impl Reconciler for CapacityProviders {
     async fn told(_: &Context, _: &CapacityProvider, _: &Seen, _: &CapacityProviderStatus, _: &CapacityProviderStatus) {
     }
 
+    fn look_again(_: &Context, _: &Uid) -> Option<Duration> {
+        None
+    }
+
     fn gone(_: &Context, _: &Uid) {}
 }

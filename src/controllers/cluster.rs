@@ -87,5 +87,9 @@ impl Reconciler for Clusters {
 
     async fn told(_: &Context, _: &Cluster, _: &Seen, _: &ClusterStatus, _: &ClusterStatus) {}
 
+    fn look_again(_: &Context, _: &Uid) -> Option<Duration> {
+        None
+    }
+
     fn gone(_: &Context, _: &Uid) {}
 }

@@ -136,6 +136,10 @@ impl Reconciler for Services {
         }
     }
 
+    fn look_again(context: &Context, uid: &Uid) -> Option<Duration> {
+        context.caches.tasks.overdue_in(uid)
+    }
+
     fn gone(context: &Context, uid: &Uid) {
         context.caches.tasks.remove_service(uid);
     }

@@ -140,6 +140,10 @@ impl Reconciler for TaskDefinitions {
 
     async fn told(_: &Context, _: &TaskDefinition, _: &Seen, _: &TaskDefinitionStatus, _: &TaskDefinitionStatus) {}
 
+    fn look_again(_: &Context, _: &Uid) -> Option<Duration> {
+        None
+    }
+
     fn gone(_: &Context, _: &Uid) {}
 }
 

@@ -79,6 +79,8 @@ pub trait Reconciler: Send + Sync + 'static {
         before: &Self::Status,
         after: &Self::Status,
     ) -> impl Future<Output = ()> + Send;
+    /// How soon to look again although nothing has happened: something that should happen may have been missed.
+    fn look_again(context: &Context, uid: &Uid) -> Option<Duration>;
     /// The object is gone.
     fn gone(context: &Context, uid: &Uid);
 }
@@ -102,6 +104,14 @@ pub struct Driver<R: Reconciler> {
     context: Context,
     written: Written<R::Status>,
     objects: Mutex<HashMap<(Option<String>, String), Passes>>,
+}
+
+/// What a pass is about.
+struct Pass<'a, R: Reconciler> {
+    api: &'a Api<R::Object>,
+    object: &'a R::Object,
+    uid: &'a Uid,
+    seen: &'a R::Observed,
 }
 
 /// What is remembered of an object between passes.
@@ -182,7 +192,7 @@ impl<R: Reconciler> Driver<R> {
         let uid = Uid(object.uid().unwrap_or_default());
         let cached = R::status(object);
         let (status, version) = self.written.newest(&uid, &object.resource_version().unwrap_or_default(), cached);
-        let before = status.unwrap_or_default();
+        let before = status.clone().unwrap_or_default();
         let seen = R::observe(&self.context, object).await;
         let plan = R::plan(object, &before, &seen, now);
         let api = R::api(&self.context, object.namespace().as_deref());
@@ -199,6 +209,13 @@ impl<R: Reconciler> Driver<R> {
             return Ok(Action::await_change());
         }
 
+        let pass = Pass { api: &api, object, uid: &uid, seen: &seen };
+        let (mut before, mut version) = (before, version);
+        if status.is_none() {
+            // To those who wait for it (kstatus), an object without status looks finished.
+            version = self.write_status(&pass, &version, &before, &plan.status).await?;
+            before = plan.status.clone();
+        }
         let acted = R::perform(&self.context, object, &seen, plan.actions).await;
         let mut after = plan.status;
         if let Err(error) = &acted
@@ -206,22 +223,31 @@ impl<R: Reconciler> Driver<R> {
         {
             report_refusal::<R>(&mut after, &before, object.meta().generation, error, now);
         }
-        let mut wake = plan.wake_at.map(|at| until(now, at));
+        let mut wakes = vec![plan.wake_at.map(|at| until(now, at)), R::look_again(&self.context, &uid)];
+        let wait = self.written.wait(&uid, R::STATUS_INTERVAL);
         if after == before {
             R::told(&self.context, object, &seen, &before, &after).await;
+        } else if wait.is_zero() {
+            self.write_status(&pass, &version, &before, &after).await?;
         } else {
-            let wait = self.written.wait(&uid, R::STATUS_INTERVAL);
-            if wait.is_zero() {
-                let name = object.name_any();
-                let version = writer::apply_status(&api, &name, &version, R::FIELD_MANAGER, &after).await?;
-                self.written.record(&uid, version, after.clone());
-                R::told(&self.context, object, &seen, &before, &after).await;
-            } else {
-                wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
-            }
+            wakes.push(Some(wait));
         }
         acted?;
-        Ok(wake.map_or_else(Action::await_change, Action::requeue))
+        Ok(wakes.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue))
+    }
+
+    async fn write_status(
+        &self,
+        pass: &Pass<'_, R>,
+        version: &str,
+        before: &R::Status,
+        after: &R::Status,
+    ) -> Result<String, WriteError> {
+        let name = pass.object.name_any();
+        let version = writer::apply_status(pass.api, &name, version, R::FIELD_MANAGER, after).await?;
+        self.written.record(pass.uid, version.clone(), after.clone());
+        R::told(&self.context, pass.object, pass.seen, before, after).await;
+        Ok(version)
     }
 
     /// The stored object does not read as its kind: an older version of the schema let it in. Its status says so.

@@ -15,5 +15,8 @@ mod namespace;
 mod references;
 mod revisions;
 mod rollout;
+mod samples;
 mod steady_state;
+#[path = "../taskdefs/mod.rs"]
+mod taskdefs;
 mod tasks;

@@ -169,6 +169,15 @@ impl TaskIndex {
         overdue.map(|(pod, _)| Overdue { pod: pod.clone() }).collect()
     }
 
+    /// How soon the first write in flight will have been so for too long.
+    pub fn overdue_in(&self, service: &Uid) -> Option<Duration> {
+        let services = self.lock();
+        let tasks = services.get(service)?;
+        let since =
+            tasks.creating.values().map(|(_, since)| since).chain(tasks.deleting.values().map(|(_, since)| since));
+        since.min().map(|since| PENDING_FOR.saturating_sub(since.elapsed()).saturating_add(Duration::from_secs(1)))
+    }
+
     /// What a read of an overdue pod has shown.
     pub fn looked(&self, service: &Uid, overdue: &Overdue, pod: Option<&TaskPod>) {
         {

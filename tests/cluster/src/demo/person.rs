@@ -32,10 +32,8 @@ impl Person {
     pub(super) fn types(&self, line: &str) -> Result<(), DemoError> {
         println!("\n$ {line}");
         let status = self.shell(line).status();
-        match status.map_err(|source| DemoError::Run { command: line.to_owned(), source })?.success() {
-            true => Ok(()),
-            false => Err(DemoError::Command(line.to_owned())),
-        }
+        let status = status.map_err(|source| DemoError::Run { command: line.to_owned(), source })?;
+        status.success().then_some(()).ok_or_else(|| DemoError::Command(line.to_owned()))
     }
 
     /// Whether a command succeeds. Shows nothing.
@@ -66,8 +64,9 @@ impl Person {
 
     /// What another shell needs to run the same commands.
     pub(super) fn hints(&self) -> String {
-        let tools: String = self.tools.iter().map(|tools| format!(":{}", quoted(&tools.to_string_lossy()))).collect();
-        format!("  export KUBECONFIG={}\n  export PATH=\"$PATH\"{tools}\n", quoted(&self.kubeconfig.to_string_lossy()))
+        let tools: Vec<_> = self.tools.iter().map(|tools| quoted(&tools.to_string_lossy())).collect();
+        let kubeconfig = quoted(&self.kubeconfig.to_string_lossy());
+        format!("  export KUBECONFIG={kubeconfig}\n  export PATH=\"$PATH\":{}\n", tools.join(":"))
     }
 
     fn shell(&self, line: &str) -> Command {

@@ -1,0 +1,100 @@
+//! From ECS JSON to running tasks: import, apply, an ACTIVE revision, RUNNING.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use longshore::api::{TaskDefinition, TaskDefinitionStatus};
+use serde_json::{Value, json};
+
+use crate::namespace::{Namespace, reason, stderr};
+use crate::taskdefs::definitions;
+
+/// `longshore import - | kubectl apply -f -`; returns the name of the task definition.
+fn import(namespace: &Namespace, file: &str, json: &str) -> String {
+    let run = |mut command: Command, input: &str| {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{file}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let folder = namespace.cluster.folder().join(&namespace.name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(file);
+    std::fs::write(&path, json).unwrap();
+    let mut longshore = Command::new(env!("CARGO_BIN_EXE_longshore"));
+    longshore.arg("import").arg(&path);
+    let yaml = run(longshore, "");
+    let mut kubectl = namespace.cluster.kubectl();
+    kubectl.args(["--namespace", &namespace.name, "apply", "--filename", "-"]);
+    run(kubectl, &yaml);
+    let resource: Value = serde_saphyr::from_str(&yaml).unwrap();
+    resource["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+/// Waits for the ACTIVE revision that the present content is, and returns the status.
+async fn active(namespace: &Namespace, name: &str) -> TaskDefinitionStatus {
+    let registered = |definition: &TaskDefinition| {
+        definition.status.as_ref().is_some_and(|status| {
+            status.observed_generation == definition.metadata.generation
+                && reason(&status.conditions) == "Registered"
+                && status.conditions[0].status == "True"
+        })
+    };
+    namespace.until::<TaskDefinition>(name, "an ACTIVE revision", registered).await.status.unwrap()
+}
+
+fn has_members_without_effect(status: &TaskDefinitionStatus) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == "NotImplemented")
+}
+
+/// One task of the family's newest revision reaches RUNNING.
+async fn runs(namespace: &Namespace, name: &str, status: &TaskDefinitionStatus) {
+    let revision = status.latest_active_revision.clone().unwrap();
+    namespace.apply("Service", name, &json!({ "taskDefinition": revision, "desiredCount": 1 }));
+    namespace.until_steady(name, &revision).await;
+    let deleted = namespace.kubectl(&["delete", "esvc", name, "--timeout=30s"]);
+    assert!(deleted.status.success(), "{}", stderr(&deleted));
+}
+
+#[tokio::test]
+async fn the_samples_become_active_revisions_and_those_without_ignored_members_run() {
+    let namespace = Namespace::new("samples").await;
+    let applied = namespace.kubectl(&["apply", "-k", &format!("{}/config/samples", env!("CARGO_MANIFEST_DIR"))]);
+    assert!(applied.status.success(), "{}", stderr(&applied));
+    let mut complete = Vec::new();
+    for name in ["api", "worker", "nightly-report", "catalog", "node-exporter"] {
+        let status = active(&namespace, name).await;
+        if !has_members_without_effect(&status) {
+            complete.push(name);
+        }
+    }
+    assert!(complete.contains(&"api") && complete.contains(&"worker"), "{complete:?}");
+    for name in ["api", "worker"] {
+        let status = namespace.until_steady(name, &format!("{name}:1")).await;
+        assert!(status.conditions.iter().all(|condition| condition.type_ != "NotImplemented"));
+    }
+}
+
+#[tokio::test]
+async fn every_real_definition_becomes_an_active_revision_and_runs_where_each_container_has_an_image() {
+    let namespace = Namespace::new("real").await;
+    namespace.apply_default_cluster();
+    let (mut registered, mut ran) = (0, 0);
+    for definition in definitions().into_iter().filter(crate::taskdefs::Definition::is_valid) {
+        // The name of a file is not always one that a cluster's folder can have twice.
+        let file = Path::new(&definition.name).file_name().unwrap().to_str().unwrap().to_owned();
+        let name = import(&namespace, &file, &definition.text);
+        let status = active(&namespace, &name).await;
+        registered += 1;
+        let revision: TaskDefinition = namespace.api().get(&name).await.unwrap();
+        // AWS's validator takes a container without an image; its scheduler has nothing to run either.
+        if revision.spec.container_definitions.iter().all(|container| container.image.is_some()) {
+            runs(&namespace, &name, &status).await;
+            ran += 1;
+        }
+    }
+    println!("{registered} real definitions registered, {ran} of them ran");
+    assert!(registered == 0 || ran > 0);
+}
