@@ -36,7 +36,6 @@ const DIFFERENCES: [(&str, &str, Difference, &str); 16] = [
     ("CreateCapacityProviderRequest", "kubernetes", Added, "the nodes the provider stands for"),
     ("RegisterTaskDefinitionRequest", "revision", Added, "a revision has its number next to the definition"),
     ("ContainerDefinition", "name", Required, "ECS refuses a container without; key of the list"),
-    ("ContainerDefinition", "image", Required, "ECS refuses a container without"),
     ("Volume", "name", Required, "a volume without cannot be mounted; key of the list"),
     ("KeyValuePair", "name", Required, "ECS refuses a variable without"),
     ("Tag", "key", Required, "ECS refuses a tag without"),
