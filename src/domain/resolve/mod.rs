@@ -7,6 +7,8 @@ pub mod members;
 pub mod service;
 pub mod size;
 pub mod task_definition;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -110,3 +110,193 @@ fn target(spec: &ServiceSpec, references: &References) -> Result<Target, Summary
     };
     Ok(Target { content: deployment_content(spec, &revision), revision })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A service of `web` in a cluster that exists, with members replaced, or removed by `null`.
+    fn spec(change: &Value) -> ServiceSpec {
+        let mut spec = json!({"cluster": "blue", "taskDefinition": "web", "desiredCount": 3});
+        spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn revision(name: &str) -> RevisionName {
+        name.parse().unwrap()
+    }
+
+    /// `web:2` is the latest ACTIVE revision, and nothing runs.
+    fn references() -> References {
+        References { cluster: true, latest: Some(revision("web:2")), pinned: None, running: None }
+    }
+
+    fn target(change: &Value, references: &References) -> String {
+        match resolve(&spec(change), references).target {
+            Ok(target) => target.revision.to_string(),
+            Err(Summary::Reconciling(reason, message)) => format!("Reconciling {}: {message}", reason.as_str()),
+            Err(Summary::Stalled(reason, message)) => format!("Stalled {}: {message}", reason.as_str()),
+            Err(Summary::Ready(..)) => panic!("what is not known is not ready"),
+        }
+    }
+
+    #[test]
+    fn a_service_runs_what_it_names_or_says_what_it_waits_for() {
+        let pinned = json!({"taskDefinition": "web:1"});
+        for (sentence, change, references, expected) in [
+            ("a family stands for its latest ACTIVE revision", json!({}), references(), "web:2"),
+            (
+                "a pinned revision is run whatever the latest one is",
+                pinned.clone(),
+                References { pinned: Some(true), ..references() },
+                "web:1",
+            ),
+            (
+                "an ARN means the same as its last part",
+                json!({"taskDefinition": "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:1"}),
+                References { pinned: Some(true), ..references() },
+                "web:1",
+            ),
+            (
+                "a cluster may come later",
+                json!({}),
+                References { cluster: false, ..references() },
+                "Reconciling ClusterNotFound: waiting for the Cluster \"blue\"; create it, or name another in spec.cluster",
+            ),
+            (
+                "a cluster that is not named is default",
+                json!({"cluster": null}),
+                References { cluster: false, ..references() },
+                "Reconciling ClusterNotFound: waiting for the Cluster \"default\"; create it, or name another in spec.cluster",
+            ),
+            (
+                "a family may come later, and so may its first ACTIVE revision",
+                json!({}),
+                References { latest: None, ..references() },
+                "Reconciling TaskDefinitionNotFound: waiting for the TaskDefinition \"web\" to have an ACTIVE revision",
+            ),
+            (
+                "a pinned revision may come later",
+                pinned.clone(),
+                references(),
+                "Reconciling TaskDefinitionNotFound: waiting for the revision web:1, which does not exist (yet); spec.taskDefinition \
+                 names it",
+            ),
+            (
+                "no service can be moved onto an INACTIVE revision",
+                pinned.clone(),
+                References { pinned: Some(false), running: Some(revision("web:2")), ..references() },
+                "Stalled RevisionInactive: the revision web:1 is INACTIVE; name an ACTIVE one in spec.taskDefinition",
+            ),
+            (
+                "no service can be created with an INACTIVE revision",
+                pinned.clone(),
+                References { pinned: Some(false), ..references() },
+                "Stalled RevisionInactive: the revision web:1 is INACTIVE; name an ACTIVE one in spec.taskDefinition",
+            ),
+            (
+                "a service that runs a revision goes on when that becomes INACTIVE",
+                pinned,
+                References { pinned: Some(false), running: Some(revision("web:1")), ..references() },
+                "web:1",
+            ),
+            (
+                "a task definition is named",
+                json!({"taskDefinition": null}),
+                references(),
+                "Stalled InvalidSpec: spec.taskDefinition: name a family, or a revision as family:revision",
+            ),
+            (
+                "revisions are counted from 1",
+                json!({"taskDefinition": "web:0"}),
+                references(),
+                "Stalled InvalidSpec: spec.taskDefinition: \"web:0\" is not a revision: write family:revision with a revision \
+                 number from 1, for example web:7",
+            ),
+            (
+                "a family has no dots",
+                json!({"taskDefinition": "web.api"}),
+                references(),
+                "Stalled InvalidSpec: spec.taskDefinition: \"web.api\" is not a family: use 1 to 255 letters, digits, hyphens and \
+                 underscores",
+            ),
+            (
+                "an ARN is that of a task definition",
+                json!({"taskDefinition": "arn:aws:ecs:eu-west-1:123456789012:cluster/web"}),
+                references(),
+                "Stalled InvalidSpec: spec.taskDefinition: \"arn:aws:ecs:eu-west-1:123456789012:cluster/web\" is not a task \
+                 definition: write family, family:revision or a task definition ARN",
+            ),
+            (
+                "DAEMON is not implemented",
+                json!({"schedulingStrategy": "DAEMON"}),
+                references(),
+                "Stalled InvalidSpec: spec.schedulingStrategy: DAEMON is not implemented yet; no task is started",
+            ),
+        ] {
+            assert_eq!(target(&change, &references), expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_runs_is_kept_up_while_its_successor_is_not_known() {
+        let web_1 = Some(revision("web:1"));
+        for (sentence, change, references, expected) in [
+            ("a target that is known is started", json!({}), references(), true),
+            ("nothing has run yet", json!({}), References { latest: None, ..references() }, false),
+            ("web:1 runs on", json!({}), References { latest: None, running: web_1.clone(), ..references() }, true),
+            (
+                "whatever is wrong",
+                json!({"taskDefinition": "web:0"}),
+                References { running: web_1.clone(), ..references() },
+                true,
+            ),
+            (
+                "without a cluster there is no place",
+                json!({}),
+                References { cluster: false, running: web_1, ..references() },
+                false,
+            ),
+        ] {
+            assert_eq!(resolve(&spec(&change), &references).can_start, expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn counts_and_percentages_are_those_of_the_spec_or_the_defaults_of_a_replica_service() {
+        let percents = |minimum: Value, maximum: Value| json!({"deploymentConfiguration": {"minimumHealthyPercent": minimum, "maximumPercent": maximum}});
+        for (sentence, change, expected) in [
+            ("the floor is 100 percent by default and the ceiling 200", json!({}), (3, 100, 200)),
+            ("an empty configuration changes neither", percents(Value::Null, Value::Null), (3, 100, 200)),
+            ("the floor alone", percents(json!(50), Value::Null), (3, 50, 200)),
+            ("the ceiling alone", percents(Value::Null, json!(150)), (3, 100, 150)),
+            ("a floor of 0 is one", percents(json!(0), json!(100)), (3, 0, 100)),
+            ("no tasks are a number of tasks", json!({"desiredCount": 0}), (0, 100, 200)),
+        ] {
+            let service = resolve(&spec(&change), &references());
+            let found = (service.desired_count, service.minimum_healthy_percent, service.maximum_percent);
+            assert_eq!(found, expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn only_what_ecs_deploys_anew_starts_a_deployment() {
+        let content = |change: Value| resolve(&spec(&change), &references()).target.unwrap().content;
+        let before = content(json!({}));
+        for (sentence, change, starts_one) in [
+            ("another number of tasks", json!({"desiredCount": 4}), false),
+            ("other percentages", json!({"deploymentConfiguration": {"maximumPercent": 150}}), false),
+            ("another grace period", json!({"healthCheckGracePeriodSeconds": 30}), false),
+            ("another placement", json!({"placementStrategy": [{"type": "random"}]}), false),
+            ("a load balancer", json!({"loadBalancers": [{"containerName": "app", "containerPort": 80}]}), true),
+            ("a network", json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a"]}}}), true),
+            ("a platform", json!({"platformVersion": "1.4.0"}), true),
+        ] {
+            assert_eq!(content(change) != before, starts_one, "{sentence}");
+        }
+        let other = References { latest: Some(revision("web:3")), ..references() };
+        assert_ne!(resolve(&spec(&json!({})), &other).target.unwrap().content, before, "another revision");
+    }
+}

@@ -20,7 +20,7 @@ impl CpuUnits {
         let problem = || {
             Problem::new("cpu", format!("{text:?} is not a number of CPU units; write for example 512 or \"0.5 vCPU\""))
         };
-        scaled(&text, "vcpu", 1024).map(Self).ok_or_else(problem)
+        scaled(&text, "vcpu", 1024).filter(|units| *units > 0).map(Self).ok_or_else(problem)
     }
 }
 
@@ -38,7 +38,7 @@ impl MiB {
                 format!("{text:?} is not an amount of memory in MiB; write for example 1024 or \"1 GB\""),
             )
         };
-        scaled(&text, "gb", 1024).map(Self).ok_or_else(problem)
+        scaled(&text, "gb", 1024).filter(|mib| *mib > 0).map(Self).ok_or_else(problem)
     }
 }
 
@@ -52,11 +52,11 @@ fn text(size: &IntOrString) -> String {
 /// A whole number, or a decimal one in front of a unit that stands for `factor`.
 fn scaled(text: &str, unit: &str, factor: u32) -> Option<u32> {
     let text = text.trim().to_ascii_lowercase();
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
     let Some(number) = text.strip_suffix(unit).map(str::trim_end) else {
-        return text.parse().ok();
+        return text.parse().ok().filter(|_| digits(&text));
     };
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
     if whole.len().saturating_add(decimals.len()) == 0 || !digits(whole) || !digits(decimals) || decimals.len() > 6 {
         return None;
     }
@@ -82,7 +82,9 @@ mod tests {
             assert_eq!(CpuUnits::parse(&size(text)), Ok(CpuUnits(units)), "{text}");
         }
         assert_eq!(CpuUnits::parse(&IntOrString::Int(512)), Ok(CpuUnits(512)));
-        for text in ["", "vCPU", "-1", "1.5", "1 GB", "1..5 vCPU", "one", ". vCPU", "99999999999 vCPU"] {
+        for text in
+            ["", "vCPU", "-1", "+1", "0", "0 vCPU", "1.5", "1 GB", "1..5 vCPU", "one", ". vCPU", "99999999999 vCPU"]
+        {
             assert_eq!(
                 CpuUnits::parse(&size(text)).map_err(|problem| problem.member),
                 Err("cpu".to_owned()),
@@ -96,7 +98,15 @@ mod tests {
         for (text, mib) in [("512", 512), ("1GB", 1024), ("1 GB", 1024), ("0.5GB", 512), ("30 gb", 30720)] {
             assert_eq!(MiB::parse(&size(text)), Ok(MiB(mib)), "{text}");
         }
-        assert!(MiB::parse(&size("1 vCPU")).is_err());
+        for text in ["1 vCPU", "0", "0 GB", "-1", "1 TB"] {
+            assert_eq!(
+                MiB::parse(&size(text)).map_err(|problem| problem.to_string()),
+                Err(format!(
+                    "spec.memory: {text:?} is not an amount of memory in MiB; write for example 1024 or \"1 GB\""
+                ))
+            );
+        }
+        assert!(MiB::parse(&IntOrString::Int(-1)).is_err());
     }
 
     #[test]

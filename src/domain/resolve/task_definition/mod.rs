@@ -1,17 +1,17 @@
 //! A task definition as ECS's registration leaves it, and as the pod builder wants it.
 
-use std::collections::BTreeSet;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::names::dns_label;
-use crate::api::{ContainerDefinition, HealthCheck, TaskDefinitionSpec, TransportProtocol, Volume};
+use crate::api::{ContainerDefinition, HealthCheck, NetworkMode, TaskDefinitionSpec, TransportProtocol, Volume};
+use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{self, Role};
 use crate::domain::resolve::size::{CpuUnits, MiB};
-use crate::domain::resolve::{Problem, canonical_json};
 
-/// "Task definition size: 64 KiB."
-const SIZE_MAX: usize = 64 * 1024;
 /// Longest name of a container or volume in a pod.
 const POD_NAME_MAX: usize = 63;
 /// "If the parameter isn't specified, then the default value of 30 seconds is used."
@@ -97,6 +97,7 @@ pub fn normalise(spec: &TaskDefinitionSpec, object_name: &str) -> TaskDefinition
     let mut spec = spec.clone();
     spec.family = Some(family(&spec, object_name).to_owned());
     spec.kubernetes = None;
+    let host_port_is_implied = host_port_is_implied(&spec);
     let units = |size: &IntOrString, parsed: Option<u32>| {
         parsed.map_or_else(|| size.clone(), |n| IntOrString::String(n.to_string()))
     };
@@ -104,11 +105,23 @@ pub fn normalise(spec: &TaskDefinitionSpec, object_name: &str) -> TaskDefinition
     spec.memory = spec.memory.as_ref().map(|memory| units(memory, MiB::parse(memory).ok().map(|mib| mib.0)));
     for container in &mut spec.container_definitions {
         container.essential = Some(container.essential.unwrap_or(true));
+        container.cpu = Some(container.cpu.unwrap_or(0));
         for port in &mut container.port_mappings {
             port.protocol = Some(port.protocol.unwrap_or(TransportProtocol::Tcp));
+            let given = port.host_port.filter(|port| *port != 0);
+            port.host_port = given.or_else(|| port.container_port.filter(|_| host_port_is_implied));
         }
     }
+    for volume in &mut spec.volumes {
+        volume.host = volume.host.take().filter(|host| host.source_path.is_some());
+    }
     spec
+}
+
+/// "If you use containers in a task with the awsvpc or host network mode, the hostPort can either be left blank or set to the
+/// same value as the containerPort." In bridge mode left blank means any port.
+pub(super) fn host_port_is_implied(spec: &TaskDefinitionSpec) -> bool {
+    matches!(spec.network_mode, Some(NetworkMode::Awsvpc | NetworkMode::Host))
 }
 
 /// The family of a task definition; it defaults to the name of the object.
@@ -119,21 +132,21 @@ pub fn family<'a>(spec: &'a TaskDefinitionSpec, object_name: &'a str) -> &'a str
 /// Checks a task definition, in the order of ECS's registration, and resolves it.
 pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
     let mut problems = Vec::new();
-    problems.extend(too_large(spec));
-    problems.extend(repeated("containerDefinitions", spec.container_definitions.iter().map(|c| c.name.as_str())));
-    problems.extend(repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
-    if !spec.container_definitions.iter().any(|container| container.essential.unwrap_or(true)) {
-        problems.push(Problem::new(
-            "containerDefinitions",
-            "at least one container must be essential; remove essential: false from one",
-        ));
-    }
-    problems.extend(spec.container_definitions.iter().flat_map(|container| unknown_volumes(container, &spec.volumes)));
-    problems.extend(spec.container_definitions.iter().filter_map(unknown_probe));
+    problems.extend(rules::too_large(spec));
+    problems
+        .extend(rules::repeated("containerDefinitions", spec.container_definitions.iter().map(|c| c.name.as_str())));
+    problems.extend(rules::repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
+    problems.extend(rules::none_essential(&spec.container_definitions));
+    problems
+        .extend(spec.container_definitions.iter().flat_map(|container| rules::bad_mounts(container, &spec.volumes)));
+    problems.extend(spec.container_definitions.iter().filter_map(rules::unknown_probe));
     let cpu = spec.cpu.as_ref().map(CpuUnits::parse).transpose();
     let memory = spec.memory.as_ref().map(MiB::parse).transpose();
     problems.extend(cpu.as_ref().err().cloned());
     problems.extend(memory.as_ref().err().cloned());
+    if let (Ok(cpu), Ok(memory)) = (&cpu, &memory) {
+        problems.extend(rules::beyond_the_task(&spec.container_definitions, *cpu, *memory));
+    }
     let order = dependencies::start_order(&spec.container_definitions);
     problems.extend(order.as_ref().err().cloned().into_iter().flatten());
     let (Ok(cpu), Ok(memory), Ok(order), true) = (cpu, memory, order, problems.is_empty()) else {
@@ -156,7 +169,6 @@ pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<
 }
 
 fn resolve_container(definition: &ContainerDefinition, role: Role, volumes: &[&Volume]) -> Container {
-    let positive = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0);
     let port = |mapping: &crate::api::PortMapping| {
         let port = u16::try_from(mapping.container_port?).ok().filter(|port| *port > 0)?;
         Some((port, mapping.protocol.unwrap_or(TransportProtocol::Tcp)))
@@ -189,6 +201,11 @@ fn resolve_container(definition: &ContainerDefinition, role: Role, volumes: &[&V
     }
 }
 
+/// ECS takes 0 for a member that was left out.
+fn positive(value: Option<i32>) -> Option<u32> {
+    value.and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0)
+}
+
 /// A volume with no source of its own: "the Docker daemon assigns a host path", and it goes with the task.
 pub(super) fn lives_with_the_task(volume: &Volume) -> bool {
     let Volume {
@@ -206,44 +223,4 @@ pub(super) fn lives_with_the_task(volume: &Volume) -> bool {
         && s3files_volume_configuration.is_none()
         && fsx_windows_file_server_volume_configuration.is_none()
         && !configured_at_launch.unwrap_or(false)
-}
-
-fn too_large(spec: &TaskDefinitionSpec) -> Option<Problem> {
-    let size = serde_json::to_value(spec).map_or(0, |spec| canonical_json(&spec).len());
-    let message = || {
-        format!(
-            "the task definition is {size} bytes of JSON and may be {SIZE_MAX} (64 KiB) at most; move large values into files or secrets"
-        )
-    };
-    (size > SIZE_MAX).then(|| Problem::new("containerDefinitions", message()))
-}
-
-fn repeated<'a>(list: &str, names: impl Iterator<Item = &'a str>) -> Vec<Problem> {
-    let mut seen = BTreeSet::new();
-    let again = names.filter(|name| !seen.insert(dns_label(name, POD_NAME_MAX)));
-    again
-        .map(|name| Problem::new(format!("{list}[{name}].name"), "the name is used twice; give each its own"))
-        .collect()
-}
-
-fn unknown_volumes(container: &ContainerDefinition, volumes: &[Volume]) -> Vec<Problem> {
-    let unknown = |(n, volume): (usize, &str)| {
-        let known = volumes.iter().any(|known| known.name == volume);
-        let member = format!("containerDefinitions[{}].mountPoints[{n}].sourceVolume", container.name);
-        (!known).then(|| Problem::new(member, format!("there is no volume {volume:?}; add it to volumes")))
-    };
-    let mounts = container.mount_points.iter().enumerate();
-    mounts.filter_map(|(n, mount)| Some((n, mount.source_volume.as_deref()?))).filter_map(unknown).collect()
-}
-
-fn unknown_probe(container: &ContainerDefinition) -> Option<Problem> {
-    let command = &container.health_check.as_ref()?.command;
-    let member = format!("containerDefinitions[{}].healthCheck.command", container.name);
-    match (command.first().map(String::as_str), command.len()) {
-        (Some("CMD" | "CMD-SHELL"), 2..) => None,
-        _ => Some(Problem::new(
-            member,
-            "must start with CMD or CMD-SHELL and go on with the command, for example [\"CMD-SHELL\", \"curl -f http://localhost/\"]",
-        )),
-    }
 }

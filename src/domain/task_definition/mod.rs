@@ -1,5 +1,8 @@
 //! A family of task definitions: when a revision is registered, deregistered and pruned.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -9,7 +12,7 @@ use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::names::{Family, RevisionName, Uid};
 use crate::api::{RevisionState, RevisionStatus, TaskDefinitionRevisionSpec, TaskDefinitionSpec, TaskDefinitionStatus};
 use crate::domain::Plan;
-use crate::domain::resolve::members::{self, not_implemented};
+use crate::domain::resolve::members::not_implemented_in_task_definition;
 use crate::domain::resolve::task_definition::{family, normalise, resolve};
 use crate::domain::resolve::{Problem, canonical_json};
 
@@ -96,11 +99,14 @@ impl Revision<'_> {
 
 /// Plans one pass over a task definition.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionStatus> {
-    let mut revisions: Vec<&Revision<'_>> = seen.revisions.iter().collect();
+    // Of two objects with one family the older has it: its revisions and its services are not the other's.
+    let has_family = seen.taken_by.is_none();
+    let services: &[String] = if has_family { &seen.services } else { &[] };
+    let mut revisions: Vec<&Revision<'_>> = seen.revisions.iter().filter(|_| has_family).collect();
     revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
     let newest = revisions.first().copied();
     let minted = newest.map_or(0, |newest| newest.number).max(seen.status.last_revision.unwrap_or(0));
-    let abandoned = seen.deleting && seen.services.is_empty();
+    let abandoned = seen.deleting && services.is_empty();
     let checked = check(seen);
 
     let mut actions = Vec::new();
@@ -123,15 +129,15 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
             actions.push(Action::SetStatus { object, resource_version, status: Box::new(status) });
         }
     }
-    actions.extend(prune(seen, &revisions, abandoned));
+    let latest = revisions.iter().find(|revision| !is_inactive(revision)).copied();
+    actions.extend(prune(seen, &revisions, latest, abandoned));
 
-    let latest = revisions.iter().find(|revision| !is_inactive(revision));
     let name = |number: i64| format!("{}:{number}", family(seen.spec, seen.name));
     let summary = match &checked {
         _ if seen.deleting && !abandoned => {
             let message = format!(
                 "the family is still used by the services {}; delete them, or let them run another family",
-                seen.services.join(", ")
+                services.join(", ")
             );
             Summary::Reconciling(Reason::InUse, message)
         }
@@ -152,7 +158,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
         observed_generation: seen.generation,
         conditions: Conditions::new(&seen.status.conditions, seen.generation, now)
             .summary(&summary)
-            .not_implemented(&not_implemented(seen.spec, members::TASK_DEFINITION))
+            .not_implemented(&not_implemented_in_task_definition(seen.spec))
             .build(),
         last_revision: Some(minted).filter(|number| *number > 0),
         latest_active_revision: latest.map(|latest| name(latest.number)),
@@ -198,7 +204,7 @@ fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> R
         observed_generation: revision.generation,
         conditions: Conditions::new(&previous.conditions, revision.generation, now)
             .summary(&summary)
-            .not_implemented(&not_implemented(revision.spec, members::TASK_DEFINITION))
+            .not_implemented(&not_implemented_in_task_definition(revision.spec))
             .build(),
         status: Some(if inactive { RevisionState::Inactive } else { RevisionState::Active }),
         registered_at: previous.registered_at.or(Some(Time(revision.created_at))),
@@ -206,11 +212,18 @@ fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> R
     }
 }
 
-/// The newest revision always stays: it is what remembers the family's last number, also when the task definition is gone.
-fn prune(seen: &Observed<'_>, newest_first: &[&Revision<'_>], abandoned: bool) -> Vec<Action> {
+/// The newest revision always stays: it is what remembers the family's last number, also when the task definition is gone. So
+/// does the latest ACTIVE one: it is what the family's name stands for.
+fn prune(
+    seen: &Observed<'_>,
+    newest_first: &[&Revision<'_>],
+    latest: Option<&Revision<'_>>,
+    abandoned: bool,
+) -> Vec<Action> {
     let limit = seen.spec.kubernetes.as_ref().and_then(|kubernetes| kubernetes.revision_history_limit);
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(REVISION_HISTORY_LIMIT);
-    let unused = newest_first.iter().skip(1).filter(|revision| !seen.used.contains(&revision.number));
+    let needed = |number: i64| seen.used.contains(&number) || latest.is_some_and(|latest| latest.number == number);
+    let unused = newest_first.iter().skip(1).filter(|revision| !needed(revision.number));
     let surplus = unused.skip(if abandoned { 0 } else { limit }).filter(|revision| !revision.deleting);
     surplus.map(|revision| Action::Prune { object: revision.object.clone(), uid: revision.uid.clone() }).collect()
 }
