@@ -21,15 +21,19 @@ lint: ## Check format and lints
 crds: ## Generate the custom resource definitions
 	$(CARGO) run --locked --quiet -- crds --dir crds
 
-manifests: crds ## Generate them, and copy what the chart needs into it
-	cp crds/*.ecs.longshore.dev.yaml charts/longshore/files/crds/
+manifests: crds ## Bring the chart's copies of definitions and rights up to date
+	cp crds/*.longshore.dev.yaml charts/longshore/files/crds/
 	cp config/rbac/*_role.yaml charts/longshore/files/rbac/
 
 samples: ## Import config/samples/ecs into config/samples
 	@for f in config/samples/ecs/*.json; do $(CARGO) run --locked --quiet -- import $$f > config/samples/$$(basename $$f .json).yaml || exit 1; done
 
-cluster-up: ## Start a real control plane on loopback; prints `export KUBECONFIG=…`
-	@$(CARGO) run --locked --quiet --package longshore-test-cluster -- up
+demo: ## Show Longshore at work on a real control plane
+	@$(CARGO) build --locked --bins
+	@$(CARGO) run --locked --quiet --bin test-cluster -- demo
 
-cluster-down: ## Stop it
-	@$(CARGO) run --locked --quiet --package longshore-test-cluster -- down
+cluster-up: ## Start a real control plane on loopback; prints `export KUBECONFIG=…`
+	@$(CARGO) run --locked --quiet --bin test-cluster -- up
+
+cluster-down: ## Stop it, and an operator that runs beside it
+	@$(CARGO) run --locked --quiet --bin test-cluster -- down

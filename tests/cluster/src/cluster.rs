@@ -136,6 +136,10 @@ impl TestCluster {
         self.folder.write(name, text)
     }
 
+    pub(crate) const fn files(&self) -> &Folder {
+        &self.folder
+    }
+
     pub(crate) fn audit_log(&self) -> &Path {
         &self.audit_log
     }
@@ -195,7 +199,7 @@ impl TestCluster {
     async fn run(&mut self, builder: &ClusterBuilder, ports: Ports, files: &Files) -> Result<(), Error> {
         let spawn = |program: Program, mut arguments: Vec<OsString>| {
             arguments.extend(builder.flags.get(&program).into_iter().flatten().cloned());
-            Guarded::spawn(&self.folder, program.name(), &self.programs.path(program), &arguments)
+            Guarded::spawn(&self.folder, program.name(), &self.programs.path(program), &arguments, &[])
         };
         let data = self.folder.path().join("etcd");
         let mut etcd = spawn(Program::Etcd, control_plane::etcd(ports, &data))?;

@@ -46,7 +46,7 @@ pub enum Error {
     #[error("could not start {program} under `sh`; remove its cached file to have it built again")]
     Spawn {
         /// The program.
-        program: &'static str,
+        program: String,
         /// What the operating system said.
         source: io::Error,
     },
@@ -54,7 +54,7 @@ pub enum Error {
     #[error("{program} ended before it was ready ({status}); the end of its log:\n{tail}")]
     Exited {
         /// The program.
-        program: &'static str,
+        program: String,
         /// How it ended.
         status: String,
         /// The last lines it logged.
@@ -64,7 +64,7 @@ pub enum Error {
     #[error("{program} was not ready after {}; the end of its log:\n{tail}", limit.as_secs())]
     NotReady {
         /// The program.
-        program: &'static str,
+        program: String,
         /// How long was waited.
         limit: Duration,
         /// The last lines it logged.

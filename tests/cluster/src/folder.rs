@@ -59,7 +59,7 @@ impl Folder {
             // Ctrl-C in a terminal goes to the whole foreground group; the janitor must outlive it.
             .process_group(0)
             .spawn()
-            .map_err(|source| Error::Spawn { program: "the janitor", source });
+            .map_err(|source| Error::Spawn { program: "the janitor".to_owned(), source });
         let mut folder = Self { path, janitor: None };
         match janitor {
             Ok(child) => folder.janitor = Some(child),

@@ -38,7 +38,7 @@ const TAIL: usize = 20;
 /// A running program and the shell that guards it.
 #[derive(Debug)]
 pub(crate) struct Guarded {
-    name: &'static str,
+    name: String,
     log: PathBuf,
     guard: Child,
 }
@@ -46,9 +46,10 @@ pub(crate) struct Guarded {
 impl Guarded {
     pub(crate) fn spawn(
         folder: &Folder,
-        name: &'static str,
+        name: &str,
         program: &Path,
         arguments: &[OsString],
+        environment: &[(&str, &Path)],
     ) -> Result<Self, Error> {
         let log = folder.path().join("logs").join(format!("{name}.log"));
         let marker = folder.path().join("running").join(name);
@@ -65,6 +66,7 @@ impl Guarded {
             .arg(&marker)
             .arg(program)
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(output)
@@ -73,10 +75,10 @@ impl Guarded {
             .process_group(0)
             .spawn();
         match guard {
-            Ok(guard) => Ok(Self { name, log, guard }),
+            Ok(guard) => Ok(Self { name: name.to_owned(), log, guard }),
             Err(source) => {
                 let _unused = fs::remove_file(&marker);
-                Err(Error::Spawn { program: name, source })
+                Err(Error::Spawn { program: name.to_owned(), source })
             }
         }
     }
@@ -98,14 +100,14 @@ impl Guarded {
                 return Ok(());
             }
             if started.elapsed() > limit {
-                return Err(Error::NotReady { program: self.name, limit, tail: self.tail() });
+                return Err(Error::NotReady { program: self.name.clone(), limit, tail: self.tail() });
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 
     fn exited(&self, status: ExitStatus) -> Error {
-        Error::Exited { program: self.name, status: status.to_string(), tail: self.tail() }
+        Error::Exited { program: self.name.clone(), status: status.to_string(), tail: self.tail() }
     }
 
     fn tail(&self) -> String {

@@ -1,13 +1,17 @@
 //! The test cluster for people: start it, stop it, build or find its programs.
 
+mod demo;
+mod requests;
 mod standing;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use longshore_test_cluster::{Program, Programs, cache_folder};
 
+use crate::requests::{Account, Request};
 use crate::standing::Standing;
 
 /// A real Kubernetes control plane on loopback, with nodes played by kwok.
@@ -27,6 +31,19 @@ enum Command {
     Up(Size),
     /// Stop the cluster that `up` started.
     Down,
+    /// Run a program beside the cluster that is up, with the rights of a ServiceAccount, until the cluster stops.
+    Run {
+        /// The ServiceAccount, as namespace/name.
+        #[arg(long = "as", value_parser = account)]
+        account: Account,
+        /// The program; one of its file name that runs already is ended first.
+        program: PathBuf,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show Longshore at work on a cluster, which is left up.
+    Demo,
     /// Build the programs of the cluster, which takes minutes the first time.
     Build,
     /// Print where a program lies, such as kubectl or helm.
@@ -58,6 +75,11 @@ fn named(name: &str) -> Result<Program, String> {
     })
 }
 
+fn account(text: &str) -> Result<Account, String> {
+    let (namespace, name) = text.split_once('/').ok_or("it has the form namespace/name")?;
+    Ok(Account { namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,6 +109,12 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             println!("export KUBECONFIG={}", quoted(&kubeconfig.to_string_lossy()));
         }
         Command::Down => standing()?.down()?,
+        Command::Run { account, program, arguments } => {
+            let program = std::path::absolute(program)?;
+            let log = standing()?.run(&Request { program, arguments, account })?;
+            eprintln!("test-cluster: it runs until the cluster stops, and logs to {}", log.display());
+        }
+        Command::Demo => demo::run(&standing()?, arguments.state.as_deref())?,
         Command::Build => drop(Programs::build()?),
         Command::Program { program } => println!("{}", Programs::build()?.path(program).display()),
         Command::Stand(size) => standing()?.stand(size.nodes, size.dir)?,

@@ -9,8 +9,8 @@ use kube::api::{Api, PostParams};
 
 use crate::{Error, TestCluster};
 
-/// How long a token is good for: longer than any test.
-const SECONDS: i64 = 24 * 60 * 60;
+/// How long a token is good for: longer than any test, and than a person leaves a cluster up.
+const SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// A way to the cluster with the rights of one ServiceAccount.
 #[derive(Clone)]

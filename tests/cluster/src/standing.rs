@@ -1,21 +1,32 @@
 //! The cluster that stands in the background until it is told to stop.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use longshore_test_cluster::{Nodes, TestCluster};
+use longshore_test_cluster::{Behaviour, Nodes, Pods, TestCluster};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
+
+use crate::requests::{self, Answer, Request};
 
 /// How long a cluster may take to start, on a machine that is busy with a build.
 const START: Duration = Duration::from_mins(5);
 
 /// How long it may take to stop.
 const STOP: Duration = Duration::from_mins(1);
+
+/// How long a task takes to be ready. At once, as pods are by default, would leave nothing to watch of a rollout.
+const TASK_START: Duration = Duration::from_secs(2);
+
+/// The label of the tasks that Longshore starts.
+const TASKS: (&str, &str) = ("app.kubernetes.io/managed-by", "longshore");
 
 /// Why a standing cluster could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +43,15 @@ pub(crate) enum StandingError {
     /// The cluster started or stopped too slowly.
     #[error("the cluster took longer than {} s to {what}; see {}", limit.as_secs(), log.display())]
     Slow { what: &'static str, limit: Duration, log: PathBuf },
+    /// There is no cluster to ask.
+    #[error("no cluster is up; start one with `make cluster-up`")]
+    NotUp,
+    /// The background process did not answer.
+    #[error("the cluster does not answer; stop it and start it anew")]
+    Ask(#[source] io::Error),
+    /// The background process refused.
+    #[error("{0}")]
+    Refused(String),
     /// The background process could not be told to stop.
     #[error("could not send SIGTERM to process {process}, which runs the cluster")]
     Signal { process: String },
@@ -62,7 +82,7 @@ impl Standing {
         let kubeconfig = self.file("kubeconfig");
         let mut starting = None;
         if self.lock()?.is_none() {
-            eprintln!("test-cluster: a cluster is up already; to have another, stop it first");
+            eprintln!("test-cluster: a cluster is up already, and is used as it is");
         } else {
             eprintln!("test-cluster: starting a cluster with {nodes} nodes");
             self.forget("kubeconfig")?;
@@ -83,7 +103,9 @@ impl Standing {
             }
             self.not_longer_than(START, started, "start")?;
         }
-        eprintln!("test-cluster: up after {:.1} s", started.elapsed().as_secs_f32());
+        if starting.is_some() {
+            eprintln!("test-cluster: up after {:.1} s", started.elapsed().as_secs_f32());
+        }
         Ok(kubeconfig)
     }
 
@@ -111,6 +133,16 @@ impl Standing {
         Ok(())
     }
 
+    /// Runs a program beside the cluster until that stops; returns its log.
+    pub(crate) fn run(&self, request: &Request) -> Result<PathBuf, StandingError> {
+        if self.lock()?.is_some() {
+            return Err(StandingError::NotUp);
+        }
+        let answer: io::Result<Answer> = fs::read(self.file("socket"))
+            .and_then(|socket| requests::ask(Path::new(OsStr::from_bytes(&socket)), request));
+        answer.map_err(StandingError::Ask)?.map_err(StandingError::Refused)
+    }
+
     /// Is the cluster, until SIGTERM or SIGINT.
     pub(crate) fn stand(&self, nodes: usize, dir: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
         let Some(_held) = self.lock_soon()? else {
@@ -129,11 +161,17 @@ impl Standing {
                 }
                 let cluster = builder.start().await?;
                 cluster.create_nodes(&Nodes::count(nodes)).await?;
+                let (key, value) = TASKS;
+                cluster.behave(&Pods::label(key, value), Behaviour::ReadyAfter(TASK_START)).await?;
+                // Not in the state folder: a socket's path may have no more than about 100 bytes.
+                let socket = cluster.folder().join("requests");
+                let listener = UnixListener::bind(&socket)?;
+                fs::write(self.file("socket"), socket.as_os_str().as_bytes())?;
                 // Whoever sees the file may use it, so it appears whole.
                 let unfinished = self.file("kubeconfig.unfinished");
                 fs::copy(cluster.kubeconfig(), &unfinished)?;
                 fs::rename(&unfinished, self.file("kubeconfig"))?;
-                std::future::pending::<Result<(), Box<dyn std::error::Error>>>().await
+                Ok::<(), Box<dyn std::error::Error>>(requests::serve(&cluster, &listener).await?)
             };
             tokio::select! {
                 outcome = stand => outcome,

@@ -106,6 +106,33 @@ fn nothing_is_left_when_the_owner_is_killed() {
 }
 
 #[test]
+fn a_program_beside_the_cluster_acts_as_its_service_account_and_ends_with_the_cluster() {
+    let person = Person::new("beside");
+    person.up();
+    let kubectl = String::from_utf8(person.run(&["program", "kubectl"]).stdout).unwrap();
+    let whoami = person.state.join("whoami");
+    let script = person.state.join("beside.sh");
+    let asked = "auth whoami -o jsonpath='{.status.userInfo.username}'";
+    let text = format!("{} {asked} > {}; exec sleep \"$1\"", kubectl.trim(), whoami.display());
+    fs::write(&script, text).unwrap();
+    let run = |seconds: &str| {
+        person.run(&["run", "--as=default/default", "/bin/sh", script.to_str().unwrap(), seconds]);
+    };
+    let running = |seconds: &str| {
+        let command = format!("sleep\0{seconds}\0");
+        !processes(|found| found == command).is_empty()
+    };
+    let (first, second) = (format!("7777.{}", std::process::id()), format!("8888.{}", std::process::id()));
+    run(&first);
+    eventually("the program runs", || running(&first));
+    assert_eq!(fs::read_to_string(&whoami).unwrap(), "system:serviceaccount:default:default");
+    run(&second);
+    eventually("another takes its place", || running(&second) && !running(&first));
+    person.run(&["down"]);
+    assert!(!running(&second));
+}
+
+#[test]
 fn a_person_starts_a_cluster_and_stops_it() {
     let person = Person::new("person");
     let (folder, line) = person.up();
