@@ -1,7 +1,9 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use futures::future::join_all;
@@ -11,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::api::names::dns_label;
 use crate::controllers;
 use crate::import::{self, RenderError, Source};
 use crate::shell::admin::{self, AdminError};
@@ -56,8 +59,8 @@ enum Command {
 #[derive(Debug, Args)]
 struct Run {
     /// Namespaces to look after, separated by commas; all if left out.
-    #[arg(long, env = "LONGSHORE_NAMESPACES", value_delimiter = ',')]
-    namespaces: Vec<String>,
+    #[arg(long, env = "LONGSHORE_NAMESPACES", default_value = "", hide_default_value = true)]
+    namespaces: Namespaces,
     /// Address that /livez and /readyz are served on.
     #[arg(long, env = "LONGSHORE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     admin_address: SocketAddr,
@@ -70,6 +73,33 @@ struct Run {
     /// Name of this process, in the Events that it publishes.
     #[arg(long, env = "LONGSHORE_POD_NAME")]
     pod_name: Option<String>,
+}
+
+/// The namespaces to look after; none stands for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Namespaces(BTreeSet<String>);
+
+impl FromStr for Namespaces {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let checked = names.map(|name| {
+            let problem =
+                || format!("{name:?} is not the name of a namespace: use lower-case letters, digits and hyphens");
+            (dns_label(name, 63) == name).then(|| name.to_owned()).ok_or_else(problem)
+        });
+        checked.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Namespaces {
+    fn scopes(&self) -> Vec<Scope> {
+        if self.0.is_empty() {
+            return vec![Scope::All];
+        }
+        self.0.iter().cloned().map(Scope::Namespace).collect()
+    }
 }
 
 /// Why a command could not be carried out.
@@ -135,10 +165,7 @@ impl Run {
         let client = Client::try_from(config).map_err(|source| Error::Client(Box::new(source)))?;
 
         let stop = CancellationToken::new();
-        let scopes = match self.namespaces.as_slice() {
-            [] => vec![Scope::All],
-            namespaces => namespaces.iter().cloned().map(Scope::Namespace).collect(),
-        };
+        let scopes = self.namespaces.scopes();
         let events = Events::new(client.clone(), self.pod_name);
         let (runs, ready): (Vec<_>, Vec<_>) = scopes
             .into_iter()
@@ -212,4 +239,18 @@ fn read(file: &Path) -> std::io::Result<Source> {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
     let stem = name.and_then(|name| name.split('.').find(|part| !part.is_empty()).map(str::to_owned));
     Ok(Source { file: file.display().to_string(), stem, text: std::fs::read_to_string(file)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_a_list_without_repetition_and_none_stands_for_all() {
+        let scopes = |list: &str| list.parse::<Namespaces>().map(|namespaces| namespaces.scopes());
+        let named = |name: &str| Scope::Namespace(name.to_owned());
+        assert_eq!(scopes(""), Ok(vec![Scope::All]));
+        assert_eq!(scopes("b, a,b,"), Ok(vec![named("a"), named("b")]));
+        assert!(scopes("a,B").is_err_and(|problem| problem.contains("\"B\"")));
+    }
 }

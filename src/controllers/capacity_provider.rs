@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, ResourceExt};
 
-use crate::api::names::Uid;
 use crate::api::{CapacityProvider, CapacityProviderStatus, labels};
 use crate::domain::Plan;
 use crate::domain::capacity_provider;
@@ -62,13 +61,4 @@ impl Reconciler for CapacityProviders {
     async fn perform(_: &Context, _: &CapacityProvider, _: &Seen, _: Vec<Infallible>) -> Result<(), WriteError> {
         Ok(())
     }
-
-    async fn told(_: &Context, _: &CapacityProvider, _: &Seen, _: &CapacityProviderStatus, _: &CapacityProviderStatus) {
-    }
-
-    fn look_again(_: &Context, _: &Uid) -> Option<Duration> {
-        None
-    }
-
-    fn gone(_: &Context, _: &Uid) {}
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, ResourceExt};
 
-use crate::api::names::{Uid, cluster_name};
+use crate::api::names::cluster_name;
 use crate::api::{Cluster, ClusterStatus, labels};
 use crate::domain::Plan;
 use crate::domain::cluster;
@@ -54,7 +54,13 @@ impl Reconciler for Clusters {
         let nodes = context.caches.nodes.state().len();
         let mut seen = Seen { services: Vec::new(), running: 0, pending: 0, nodes };
         for guard in context.caches.services.state() {
-            let Ok(service) = &guard.0 else { continue };
+            let Ok(service) = &guard.0 else {
+                // What cannot be read may run in any cluster.
+                if guard.namespace() == object.namespace() {
+                    seen.services.push(guard.name_any());
+                }
+                continue;
+            };
             if service.namespace() == object.namespace() && cluster_name(service.spec.cluster.as_deref()) == name {
                 seen.services.push(service.name_any());
                 let count = |count: Option<i32>| count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
@@ -84,12 +90,4 @@ impl Reconciler for Clusters {
     async fn perform(_: &Context, _: &Cluster, _: &Seen, _: Vec<Infallible>) -> Result<(), WriteError> {
         Ok(())
     }
-
-    async fn told(_: &Context, _: &Cluster, _: &Seen, _: &ClusterStatus, _: &ClusterStatus) {}
-
-    fn look_again(_: &Context, _: &Uid) -> Option<Duration> {
-        None
-    }
-
-    fn gone(_: &Context, _: &Uid) {}
 }

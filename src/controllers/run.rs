@@ -3,11 +3,12 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Controller};
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
@@ -21,14 +22,15 @@ use crate::controllers::service::Services;
 use crate::controllers::task_definition::TaskDefinitions;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
-use crate::shell::cache::{
-    Caches, Ready, Scope, TaskIndex, Trigger, Triggers, watch_nodes, watch_objects, watch_tasks,
-};
+use crate::shell::cache::{Caches, Ready, Scope, TaskIndex, Triggers, sink, watch_nodes, watch_objects, watch_tasks};
 use crate::shell::driver::{Driver, Reconciler};
 use crate::shell::events::Events;
 
 /// Most passes at once over objects of one kind.
 const CONCURRENCY: u16 = 32;
+
+/// How long passes that have begun may go on after the order to stop: less than the pod's grace period of 30 seconds.
+const LAST_PASSES: Duration = Duration::from_secs(20);
 
 /// Runs the controllers over one scope until `stop` says so; passes that have begun are finished first. `ready` is told once
 /// everything has been observed. Of several scopes in one process only one is to look after `cluster_scoped` kinds.
@@ -40,20 +42,25 @@ pub async fn run(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
-    let (services, services_writer) = reflector::store();
-    let (task_definitions, task_definitions_writer) = reflector::store();
-    let (revisions, revisions_writer) = reflector::store();
-    let (clusters, clusters_writer) = reflector::store();
-    let (capacity_providers, capacity_providers_writer) = reflector::store();
-    let (nodes, nodes_writer) = reflector::store();
-    let mut caches_ready = Ready::default();
-    let mut listed = || caches_ready.listed();
-    let (services_listed, task_definitions_listed, revisions_listed) = (listed(), listed(), listed());
-    let (clusters_listed, capacity_providers_listed) = (listed(), listed());
-    let (nodes_listed, tasks_listed) = (listed(), listed());
+    let (caches_ready, listed) = Ready::of();
+    let [
+        services_listed,
+        definitions_listed,
+        revisions_listed,
+        clusters_listed,
+        providers_listed,
+        nodes_listed,
+        tasks_listed,
+    ] = listed;
     if !cluster_scoped {
-        capacity_providers_listed.complete();
+        providers_listed.complete();
     }
+    let (services, services_sink) = sink(services_listed);
+    let (task_definitions, task_definitions_sink) = sink(definitions_listed);
+    let (revisions, revisions_sink) = sink(revisions_listed);
+    let (clusters, clusters_sink) = sink(clusters_listed);
+    let (capacity_providers, capacity_providers_sink) = sink(providers_listed);
+    let (nodes, nodes_sink) = sink(nodes_listed);
     let caches = Caches {
         services: services.clone(),
         task_definitions: task_definitions.clone(),
@@ -66,76 +73,93 @@ pub async fn run(
     };
     let context = Context { client: client.clone(), caches: caches.clone(), events };
 
-    let (service_trigger, service_triggers) = Trigger::new();
-    let (task_definition_trigger, task_definition_triggers) = Trigger::new();
-    let (cluster_trigger, cluster_triggers) = Trigger::new();
-    let (capacity_provider_trigger, capacity_provider_triggers) = Trigger::new();
-    let triggers = Arc::new(Triggers {
-        services: service_trigger,
-        task_definitions: task_definition_trigger,
-        clusters: cluster_trigger,
-        capacity_providers: capacity_provider_trigger,
-    });
+    let (triggers, triggered) = Triggers::new();
+    let triggers = Arc::new(triggers);
     let links = Links { caches: caches.clone(), triggers };
 
-    let service_watch =
-        watch_objects(scope.api(client.clone()), services_writer, services_listed, links.on(Links::service_changed));
+    let service_watch = watch_objects(
+        scope.api(client.clone()),
+        services_sink,
+        links.on(Links::service_changed),
+        links.always(Links::services_relisted),
+    );
     let task_definition_watch = watch_objects(
         scope.api(client.clone()),
-        task_definitions_writer,
-        task_definitions_listed,
+        task_definitions_sink,
         links.on(Links::task_definition_changed),
+        links.always(Links::families_relisted),
     );
-    let revision_watch =
-        watch_objects(scope.api(client.clone()), revisions_writer, revisions_listed, links.on(Links::revision_changed));
-    let cluster_watch =
-        watch_objects(scope.api(client.clone()), clusters_writer, clusters_listed, links.on(Links::cluster_changed));
+    let revision_watch = watch_objects(
+        scope.api(client.clone()),
+        revisions_sink,
+        links.on(Links::revision_changed),
+        links.always(Links::families_relisted),
+    );
+    let cluster_watch = watch_objects(
+        scope.api(client.clone()),
+        clusters_sink,
+        links.on(Links::cluster_changed),
+        links.always(Links::clusters_relisted),
+    );
     let capacity_provider_watch = watch_objects(
         kube::Api::all(client.clone()),
-        capacity_providers_writer,
-        capacity_providers_listed,
+        capacity_providers_sink,
         |_: &DeserializeGuard<CapacityProvider>| {},
+        || {},
     );
     let task_watch = {
         let triggers = links.triggers.clone();
         let changed = move |service: &str, namespace: &str| triggers.services.send(service, Some(namespace));
         watch_tasks(scope.api(client.clone()), caches.tasks.clone(), tasks_listed, changed)
     };
-    let node_watch = watch_nodes(client, nodes_writer, nodes_listed, || links.nodes_changed());
+    let node_watch = watch_nodes(client, nodes_sink, || links.nodes_changed());
 
     let capacity_providers_driven = async {
         if cluster_scoped {
-            let (watch, triggers) = (capacity_provider_watch, capacity_provider_triggers);
+            let (watch, triggers) = (capacity_provider_watch, triggered.capacity_providers);
             drive::<CapacityProviders>(&context, watch, capacity_providers, triggers, &stop).await;
         }
     };
     let controllers = async {
         tokio::join!(
-            drive::<Services>(&context, service_watch, services, service_triggers, &stop),
+            drive::<Services>(&context, service_watch, services, triggered.services, &stop),
             drive::<TaskDefinitions>(
                 &context,
                 task_definition_watch,
                 task_definitions,
-                task_definition_triggers,
+                triggered.task_definitions,
                 &stop
             ),
-            drive::<Clusters>(&context, cluster_watch, clusters, cluster_triggers, &stop),
+            drive::<Clusters>(&context, cluster_watch, clusters, triggered.clusters, &stop),
             capacity_providers_driven,
         )
-    };
-    let announce_ready = async {
-        caches.ready.wait().await;
-        // Nobody listens once the process ends.
-        let _ = ready.send(true);
-        std::future::pending::<()>().await;
     };
     // The watches have no end of their own; the controllers end when they are told to stop.
     tokio::select! {
         _ = controllers => {}
+        () = too_long(&stop, &caches.ready) => tracing::warn!("some passes did not end in time; the next operator goes on from what they have written"),
         () = task_watch => {}
         () = node_watch => {}
         () = revision_watch.for_each(|_| async {}) => {}
-        () = announce_ready => {}
+        () = announce(&ready, &caches.ready) => {}
+    }
+}
+
+/// Tells that everything has been observed; then there is nothing more to say.
+async fn announce(told: &watch::Sender<bool>, ready: &Ready) {
+    ready.wait().await;
+    // Nobody listens once the process ends.
+    let _ = told.send(true);
+    std::future::pending::<()>().await;
+}
+
+/// Waits until passes that have begun have had their time after the order to stop.
+async fn too_long(stop: &CancellationToken, ready: &Ready) {
+    stop.cancelled().await;
+    let observed = tokio::time::timeout(Duration::from_secs(1), ready.wait()).await;
+    // Before everything was observed no pass has begun that could be finished.
+    if observed.is_ok() {
+        tokio::time::sleep(LAST_PASSES).await;
     }
 }
 
@@ -185,8 +209,43 @@ impl Links {
         }
     }
 
-    /// A service counts in its cluster, and uses the family it names and those it still runs.
+    fn always(&self, relisted: fn(&Self)) -> impl Fn() + Send + 'static {
+        let links = self.clone();
+        move || relisted(&links)
+    }
+
+    /// Some services may be gone, and with them what held a cluster or a family.
+    fn services_relisted(&self) {
+        self.nodes_changed();
+        for definition in self.caches.task_definitions.state() {
+            self.triggers.task_definitions.send(&definition.name_any(), definition.namespace().as_deref());
+        }
+    }
+
+    /// Some task definitions or revisions may be gone.
+    fn families_relisted(&self) {
+        self.services_relisted();
+        self.clusters_relisted();
+    }
+
+    /// Some clusters may be gone.
+    fn clusters_relisted(&self) {
+        for service in self.caches.services.state() {
+            self.triggers.services.send(&service.name_any(), service.namespace().as_deref());
+        }
+    }
+
+    /// A service counts in its cluster, and uses the family it names and those it still runs. What it has just let go of its
+    /// event does not name: whatever waits for that looks again.
     fn service_changed(&self, service: &Service) {
+        for guard in self.caches.task_definitions.state() {
+            if let Ok(definition) = &guard.0
+                && definition.metadata.deletion_timestamp.is_some()
+                && definition.metadata.namespace == service.metadata.namespace
+            {
+                self.triggers.task_definitions.send(&definition.name_any(), definition.namespace().as_deref());
+            }
+        }
         let cluster = cluster_name(service.spec.cluster.as_deref());
         for guard in self.caches.clusters.state() {
             if let Ok(candidate) = &guard.0 {

@@ -1,10 +1,10 @@
 //! Services: their tasks are started and stopped here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -21,13 +21,17 @@ use crate::domain::resolve::Problem;
 use crate::domain::resolve::service::{References, ResolvedService, resolve};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
 use crate::domain::service::{self, Action, Stop, event_reason};
+use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::cache::TaskPod;
 use crate::shell::driver::Reconciler;
-use crate::shell::writer::{self, WriteError};
+use crate::shell::writer::{self, Deleted, WriteError};
 
-/// Most creates in flight at once for one service.
-const CREATES_MAX: usize = 64;
+/// Most writes at once for one service.
+const WRITES_MAX: usize = 64;
+
+/// How long a look at a pod may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The controller of services.
 pub struct Services;
@@ -114,21 +118,37 @@ impl Reconciler for Services {
             }
         }
         // The starts count on the places that the stops make: not one of them before all of those are through.
-        try_join_all(stops.iter().map(|stop| tasks.stop(stop))).await?;
-        try_join_all(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        for stops in stops.chunks(WRITES_MAX) {
+            all(stops.iter().map(|stop| tasks.stop(stop))).await?;
+        }
+        for forgotten in forgotten.chunks(WRITES_MAX) {
+            all(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        }
         let mut batch = 1;
         while !starts.is_empty() {
             let rest = starts.split_off(starts.len().min(batch));
-            try_join_all(starts.iter().map(|(key, revision)| tasks.start(*key, revision))).await?;
+            all(starts.iter().map(|(key, revision)| tasks.start(*key, revision))).await?;
             starts = rest;
             // Slow start: a quota or a policy that refuses one pod costs one request, not one for each task.
-            batch = batch.saturating_mul(2).min(CREATES_MAX);
+            batch = batch.saturating_mul(2).min(WRITES_MAX);
         }
         Ok(())
     }
 
     async fn told(context: &Context, object: &Service, seen: &Seen, before: &ServiceStatus, after: &ServiceStatus) {
-        context.caches.tasks.announced(&seen.uid, &seen.tasks);
+        let recorded: HashSet<&str> = after.stopped_tasks.iter().map(|stopped| stopped.task.as_str()).collect();
+        let failed = seen.tasks.tasks.iter().filter(|task| matches!(task.state, TaskState::Stopped(_)));
+        let untold = failed.map(|task| task.task_id()).filter(|id| !recorded.contains(id.to_string().as_str()));
+        context.caches.tasks.announced(&seen.uid, &seen.tasks, &untold.collect());
+        let refusal = |status: &ServiceStatus| {
+            let refused = |condition: &&Condition| {
+                condition.type_ == "Ready" && condition.reason == Reason::WriteRefused.as_str()
+            };
+            status.conditions.iter().find(refused).map(|condition| condition.message.clone())
+        };
+        if let Some(message) = refusal(after).filter(|_| refusal(before).is_none()) {
+            context.events.publish(object, true, Reason::WriteRefused.as_str(), &message).await;
+        }
         let known = |id: &str| before.events.iter().any(|event| event.id == id);
         for event in after.events.iter().rev().filter(|event| !known(&event.id)) {
             let reason = event_reason(&event.message);
@@ -145,18 +165,32 @@ impl Reconciler for Services {
     }
 }
 
+/// Sends all writes and waits for all answers; the first failure comes out. One that failed must not cut off the others: what
+/// became of them would not be known.
+async fn all(writes: impl Iterator<Item = impl Future<Output = Result<(), WriteError>>>) -> Result<(), WriteError> {
+    join_all(writes).await.into_iter().collect()
+}
+
 /// A write whose outcome the watch has not shown for long: we look for ourselves.
 async fn look_for_overdue(context: &Context, object: &Service, uid: &Uid) {
     let pods: Api<TaskPod> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    for overdue in context.caches.tasks.overdue(uid) {
-        match pods.get_opt(&overdue.pod).await {
-            Ok(pod) => {
-                let ours = pod.filter(|pod| pod.owner().is_some_and(|owner| owner.uid == uid.0));
-                context.caches.tasks.looked(uid, &overdue, ours.as_ref());
+    let looks =
+        context.caches.tasks.overdue(uid).into_iter().take(WRITES_MAX).map(async |overdue| match tokio::time::timeout(
+            LOOK_LIMIT,
+            pods.get_metadata_opt(overdue.pod()),
+        )
+        .await
+        {
+            Ok(Ok(pod)) => {
+                let found = pod
+                    .map(|pod| (Uid(pod.metadata.uid.unwrap_or_default()), pod.metadata.deletion_timestamp.is_some()));
+                let found = found.as_ref().map(|(uid, deleting)| (uid, *deleting));
+                context.caches.tasks.looked(uid, &overdue, found);
             }
-            Err(error) => tracing::warn!(pod = overdue.pod, %error, "a task in flight could not be looked at"),
-        }
-    }
+            Ok(Err(error)) => tracing::warn!(pod = overdue.pod(), %error, "a task in flight could not be looked at"),
+            Err(_) => tracing::warn!(pod = overdue.pod(), "a look at a task in flight got no answer"),
+        });
+    join_all(looks).await;
 }
 
 type Definitions = BTreeMap<RevisionName, Result<ResolvedTaskDefinition, String>>;
@@ -166,9 +200,12 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
     let namespace = object.namespace();
     let cluster = cluster_name(object.spec.cluster.as_deref());
     let clusters = context.caches.clusters.state();
+    // What runs in a cluster that is being deleted goes on; nothing new comes in.
+    let deployed = object.status.as_ref().is_some_and(|status| !status.deployments.is_empty());
     let cluster = clusters.iter().filter_map(|guard| guard.0.as_ref().ok()).any(|candidate| {
         let name = candidate.spec.cluster_name.as_deref().or(candidate.metadata.name.as_deref());
-        candidate.metadata.namespace == namespace && name == Some(cluster)
+        let open = deployed || candidate.metadata.deletion_timestamp.is_none();
+        candidate.metadata.namespace == namespace && name == Some(cluster) && open
     });
     let named = object.spec.task_definition.as_deref().and_then(|name| name.parse::<TaskDefinitionName>().ok());
     let running =
@@ -221,6 +258,13 @@ fn is_active(revision: &TaskDefinitionRevision) -> bool {
         && revision.metadata.deletion_timestamp.is_none()
 }
 
+/// What says which task a pod is.
+fn key_annotations(pod: &ObjectMeta) -> [Option<&String>; 3] {
+    let annotation = |name| pod.annotations.as_ref().and_then(|annotations| annotations.get(name));
+    let deployment = pod.labels.as_ref().and_then(|labels| labels.get(labels::DEPLOYMENT));
+    [deployment, annotation(labels::SLOT), annotation(labels::ATTEMPT)]
+}
+
 /// Writes to the tasks of one service. Each is entered as in flight before it is sent, and stays so until the watch shows it;
 /// only a clear refusal takes it back.
 struct Tasks<'a> {
@@ -236,21 +280,24 @@ impl Tasks<'_> {
         index.deleting(service, &stop.pod, &stop.uid);
         let outcome = writer::delete(&self.api, &stop.pod, &stop.uid, stop.resource_version.as_deref()).await;
         match &outcome {
-            Ok(()) => index.stopped(service, TaskId::of_pod(&stop.pod)),
+            Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),
             Err(error) if error.is_certain() => index.not_deleted(service, &stop.uid),
-            Err(_) => {}
+            // Of a pod that was gone before the watch has told already, or is late.
+            Ok(Deleted::Before) | Err(_) => index.uncertain(service, &stop.pod),
         }
-        outcome
+        outcome.map(|_| ())
     }
 
     async fn forget(&self, pod: &str, uid: &Uid) -> Result<(), WriteError> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
         index.deleting(service, pod, uid);
         let outcome = writer::delete(&self.api, pod, uid, None).await;
-        if outcome.as_ref().is_err_and(WriteError::is_certain) {
-            index.not_deleted(service, uid);
+        match &outcome {
+            Ok(Deleted::Now) => {}
+            Err(error) if error.is_certain() => index.not_deleted(service, uid),
+            Ok(Deleted::Before) | Err(_) => index.uncertain(service, pod),
         }
-        outcome
+        outcome.map(|_| ())
     }
 
     async fn start(&self, key: TaskKey, revision: &RevisionName) -> Result<(), WriteError> {
@@ -258,16 +305,18 @@ impl Tasks<'_> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
         let pod = pod::build(definition, &self.owner, key, revision);
         let name = pod.name_any();
-        let ours = |existing: &ObjectMeta| {
+        let same = |existing: &ObjectMeta| {
             let owners = existing.owner_references.iter().flatten();
-            owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == service.0)
+            let ours = owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == service.0);
+            // A pod whose labels or annotations somebody has changed is counted as another task, or as none.
+            ours && key_annotations(existing) == key_annotations(&pod.metadata)
         };
         index.creating(service, &name, key);
-        let outcome = writer::create(&self.api, &pod, ours).await;
+        let outcome = writer::create(&self.api, &pod, same).await;
         match &outcome {
             Ok(()) => index.created(service, TaskId::of_pod(&name)),
             Err(error) if error.is_certain() => index.not_created(service, &name),
-            Err(_) => {}
+            Err(_) => index.uncertain(service, &name),
         }
         outcome
     }

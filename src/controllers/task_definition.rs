@@ -60,8 +60,10 @@ impl Reconciler for TaskDefinitions {
         let revisions = caches.revisions.state();
         let revisions = revisions.iter().filter_map(|guard| guard.0.as_ref().ok());
         let in_family = |spec: &TaskDefinitionSpec| spec.family.as_deref() == Some(family);
-        let revisions =
-            revisions.filter(|revision| here(revision.namespace()) && in_family(&revision.spec.task_definition));
+        let revisions: Vec<TaskDefinitionRevision> = revisions
+            .filter(|revision| here(revision.namespace()) && in_family(&revision.spec.task_definition))
+            .cloned()
+            .collect();
 
         let others = caches.task_definitions.state();
         let others = others.iter().filter_map(|guard| guard.0.as_ref().ok());
@@ -72,7 +74,14 @@ impl Reconciler for TaskDefinitions {
 
         let (mut services, mut used) = (Vec::new(), BTreeSet::new());
         for guard in caches.services.state() {
-            let Ok(service) = &guard.0 else { continue };
+            let Ok(service) = &guard.0 else {
+                // What cannot be read may use anything.
+                if here(guard.namespace()) {
+                    services.push(guard.name_any());
+                    used.extend(revisions.iter().map(|revision| revision.spec.revision));
+                }
+                continue;
+            };
             if here(service.namespace()) {
                 let numbers = numbers_in_use(context, service, family);
                 if let Some(numbers) = numbers {
@@ -82,7 +91,7 @@ impl Reconciler for TaskDefinitions {
             }
         }
         services.sort();
-        Seen { revisions: revisions.cloned().collect(), taken_by, services, used }
+        Seen { revisions, taken_by, services, used }
     }
 
     fn plan(
@@ -132,19 +141,13 @@ impl Reconciler for TaskDefinitions {
                     let status: &RevisionStatus = &status;
                     writer::apply_status(&api, &object, &resource_version, Self::FIELD_MANAGER, status).await?;
                 }
-                Action::Prune { object, uid } => writer::delete(&api, &object, &uid, None).await?,
+                Action::Prune { object, uid } => {
+                    writer::delete(&api, &object, &uid, None).await?;
+                }
             }
         }
         Ok(())
     }
-
-    async fn told(_: &Context, _: &TaskDefinition, _: &Seen, _: &TaskDefinitionStatus, _: &TaskDefinitionStatus) {}
-
-    fn look_again(_: &Context, _: &Uid) -> Option<Duration> {
-        None
-    }
-
-    fn gone(_: &Context, _: &Uid) {}
 }
 
 fn revision(revision: &TaskDefinitionRevision) -> Revision<'_> {

@@ -25,8 +25,6 @@ pub struct TaskFact {
     pub state: TaskState,
     /// Whether the pod is there for good, on its way out, or gone.
     pub presence: Presence,
-    /// When the pod was created.
-    pub created_at: Timestamp,
     /// When the kubelet took the pod on.
     pub started_at: Option<Timestamp>,
     /// Whether it was we who asked for the pod's deletion. Not known any more after a restart of the operator.

@@ -78,11 +78,19 @@ pub trait Reconciler: Send + Sync + 'static {
         seen: &Self::Observed,
         before: &Self::Status,
         after: &Self::Status,
-    ) -> impl Future<Output = ()> + Send;
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (context, object, seen, before, after);
+        std::future::ready(())
+    }
     /// How soon to look again although nothing has happened: something that should happen may have been missed.
-    fn look_again(context: &Context, uid: &Uid) -> Option<Duration>;
+    fn look_again(context: &Context, uid: &Uid) -> Option<Duration> {
+        let _ = (context, uid);
+        None
+    }
     /// The object is gone.
-    fn gone(context: &Context, uid: &Uid);
+    fn gone(context: &Context, uid: &Uid) {
+        let _ = (context, uid);
+    }
 }
 
 /// Why a pass failed.
@@ -256,6 +264,17 @@ impl<R: Reconciler> Driver<R> {
         object: &DeserializeGuard<R::Object>,
         error: &str,
     ) -> Result<Action, ReconcileError> {
+        let (api, name) = (R::api(&self.context, object.namespace().as_deref()), object.name_any());
+        let version = object.resource_version().unwrap_or_default();
+        if object.meta().deletion_timestamp.is_some() {
+            // What holds it cannot be told. Its pods go with it by their owner reference.
+            let others = object.finalizers().iter().filter(|finalizer| Some(finalizer.as_str()) != R::FINALIZER);
+            let others: Vec<String> = others.cloned().collect();
+            if others.len() < object.finalizers().len() {
+                writer::set_finalizers(&api, &name, &version, &others).await?;
+            }
+            return Ok(Action::await_change());
+        }
         let message = format!("the stored object cannot be read: {error}; correct the member and apply it again");
         let key = (object.namespace(), object.name_any());
         let told = self.lock().get(&key).is_some_and(|passes| passes.unreadable.as_ref() == Some(&message));
@@ -264,9 +283,7 @@ impl<R: Reconciler> Driver<R> {
             let summary = Summary::Stalled(Reason::Unreadable, message.clone());
             *R::conditions(&mut status) =
                 Conditions::new(&[], object.meta().generation, clock::now()).summary(&summary).build();
-            let api = R::api(&self.context, key.0.as_deref());
-            let version = object.resource_version().unwrap_or_default();
-            writer::merge_status(&api, &key.1, &version, &status).await?;
+            writer::merge_status(&api, &name, &version, &status).await?;
             self.lock().entry(key).or_insert_with(|| Passes::of(object)).unreadable = Some(message);
         }
         Ok(Action::await_change())
@@ -276,7 +293,16 @@ impl<R: Reconciler> Driver<R> {
         let key = (object.namespace(), object.name_any());
         let mut objects = self.lock();
         let passes = objects.entry(key).or_insert_with(|| Passes::of(object));
-        passes.uid = Uid(object.uid().unwrap_or_default());
+        let uid = Uid(object.uid().unwrap_or_default());
+        if passes.uid != uid {
+            // Deleted and made again, faster than we were told.
+            self.written.forget(&passes.uid);
+            R::gone(&self.context, &passes.uid);
+            *passes = Passes::of(object);
+        }
+        if object.0.is_ok() {
+            passes.unreadable = None;
+        }
         passes.failures = if succeeded { 0 } else { passes.failures.saturating_add(1) };
     }
 
@@ -311,7 +337,11 @@ fn report_refusal<R: Reconciler>(
     now: Timestamp,
 ) {
     let previous = R::conditions(&mut before.clone()).clone();
-    let summary = Summary::Reconciling(Reason::WriteRefused, format!("{error}; trying again"));
+    let summary = if error.is_invalid() {
+        Summary::Stalled(Reason::WriteRefused, format!("{error}; correct what it names"))
+    } else {
+        Summary::Reconciling(Reason::WriteRefused, format!("{error}; trying again"))
+    };
     let mut conditions = Conditions::new(&previous, generation, now).summary(&summary).build();
     let kept = std::mem::take(R::conditions(status));
     conditions.extend(

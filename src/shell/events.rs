@@ -1,9 +1,13 @@
 //! Kubernetes Events: what `kubectl describe` and `kubectl events` show.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 
+/// How long publishing one may take.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// "Note … should be less than 1kB."
 const NOTE_MAX: usize = 1000;
 
@@ -32,8 +36,12 @@ impl Events {
                 ..ObjectReference::default()
             }),
         };
-        if let Err(error) = self.recorder.publish(&event, &about.object_ref(&())).await {
-            tracing::warn!(%error, reason, "an event could not be published");
+        #[expect(clippy::disallowed_methods, reason = "this is where events are published")]
+        let published = tokio::time::timeout(TIME_LIMIT, self.recorder.publish(&event, &about.object_ref(&()))).await;
+        match published {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
+            Err(_) => tracing::warn!(reason, "publishing an event got no answer"),
         }
     }
 }

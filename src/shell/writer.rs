@@ -31,8 +31,8 @@ pub enum WriteError {
         /// What the server said.
         source: Refusal,
     },
-    /// There is an object of this name, and it is not ours.
-    #[error("{kind} {name} exists already and belongs to somebody else; delete it or rename it")]
+    /// There is an object of this name, and it is not the one that we made, or not any more.
+    #[error("{kind} {name} exists already, and is not the one that should have the name; delete it")]
     Foreign {
         /// The kind.
         kind: String,
@@ -87,7 +87,12 @@ impl std::error::Error for Refusal {}
 impl WriteError {
     /// Whether the write has certainly not happened: the server answered, and refused.
     pub fn is_certain(&self) -> bool {
-        self.status().is_some_and(|status| (400..500).contains(&status.code))
+        matches!(self, Self::Foreign { .. }) || self.status().is_some_and(|status| (400..500).contains(&status.code))
+    }
+
+    /// Whether the object itself breaks a rule of the API server: trying again changes nothing.
+    pub fn is_invalid(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_invalid)
     }
 
     /// Whether another write came first: what to do has to be decided anew.
@@ -134,10 +139,18 @@ where
     }
 }
 
+/// When an object was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// By this request.
+    Now,
+    /// By somebody, before.
+    Before,
+}
+
 /// Deletes the object of this uid, and no other of its name; where a version is given, only if the object still is at it.
-/// An object that is gone already is success.
 #[expect(clippy::disallowed_methods, reason = "this is the writer")]
-pub async fn delete<K>(api: &Api<K>, name: &str, uid: &Uid, version: Option<&str>) -> Result<(), WriteError>
+pub async fn delete<K>(api: &Api<K>, name: &str, uid: &Uid, version: Option<&str>) -> Result<Deleted, WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
@@ -145,8 +158,8 @@ where
     let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: version.map(str::to_owned) };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
     match limited(&kind, name, api.delete(name, &params)).await? {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Ok(_) => Ok(Deleted::Now),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
         Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
 }

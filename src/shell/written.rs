@@ -64,7 +64,7 @@ impl<S: Clone> Written<S> {
 }
 
 /// Resource versions of one kind of object are numbers that grow (guaranteed since Kubernetes 1.35, and so before).
-fn is_newer(one: &str, other: &str) -> bool {
+pub(super) fn is_newer(one: &str, other: &str) -> bool {
     match (one.parse::<u64>(), other.parse::<u64>()) {
         (Ok(one), Ok(other)) => one > other,
         _ => false,

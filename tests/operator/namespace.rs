@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -22,25 +22,37 @@ use tokio::sync::OnceCell;
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// The cluster that the tests share, with everything installed that the operator needs. It ends with the process.
-async fn cluster() -> &'static TestCluster {
-    static CLUSTER: OnceCell<TestCluster> = OnceCell::const_new();
-    CLUSTER
-        .get_or_init(async || {
-            let cluster = TestCluster::start().await.unwrap();
-            cluster.create_nodes(&Nodes::count(6)).await.unwrap();
-            cluster.create_namespace("longshore-system").await.unwrap();
-            for folder in ["config/crd", "config/rbac"] {
-                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-                let applied = cluster.kubectl().args(["apply", "--server-side", "-k"]).arg(folder).output().unwrap();
-                assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
-            }
-            let established =
-                cluster.kubectl().args(["wait", "--for=condition=Established", "crd", "--all"]).output().unwrap();
-            assert!(established.status.success(), "{}", String::from_utf8_lossy(&established.stderr));
-            cluster
-        })
-        .await
+/// A cluster with everything installed that the operator needs.
+struct Prepared {
+    cluster: TestCluster,
+    /// The operator's user, and a kubeconfig with its rights.
+    user: String,
+    kubeconfig: PathBuf,
+}
+
+impl Prepared {
+    async fn start() -> Self {
+        let cluster = TestCluster::start().await.unwrap();
+        cluster.create_nodes(&Nodes::count(6)).await.unwrap();
+        cluster.create_namespace("longshore-system").await.unwrap();
+        for folder in ["config/crd", "config/rbac"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            let applied = cluster.kubectl().args(["apply", "--server-side", "-k"]).arg(folder).output().unwrap();
+            assert!(applied.status.success(), "{}", stderr(&applied));
+        }
+        let established =
+            cluster.kubectl().args(["wait", "--for=condition=Established", "crd", "--all"]).output().unwrap();
+        assert!(established.status.success(), "{}", stderr(&established));
+        let ServiceAccountAccess { user, kubeconfig, client: _ } =
+            cluster.service_account("longshore-system", "longshore").await.unwrap();
+        Self { cluster, user, kubeconfig }
+    }
+
+    /// The one that the tests share. It ends with the process.
+    async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Prepared> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
 }
 
 /// One namespace and its operator.
@@ -48,7 +60,7 @@ pub(crate) struct Namespace {
     pub(crate) cluster: &'static TestCluster,
     pub(crate) name: String,
     pub(crate) client: Client,
-    access: ServiceAccountAccess,
+    prepared: &'static Prepared,
     pub(crate) operator: Option<Child>,
     started: Timestamp,
 }
@@ -56,23 +68,24 @@ pub(crate) struct Namespace {
 impl Namespace {
     /// A namespace with an operator.
     pub(crate) async fn new(name: &str) -> Self {
-        let mut namespace = Self::without_operator(name).await;
+        let mut namespace = Self::in_cluster(Prepared::shared().await, name).await;
         namespace.start_operator();
         namespace
     }
 
-    /// A namespace that nobody looks after yet.
-    pub(crate) async fn without_operator(name: &str) -> Self {
-        let cluster = cluster().await;
+    /// The same, in a cluster that no other test changes.
+    pub(crate) async fn alone(name: &str) -> Self {
+        let prepared = Box::leak(Box::new(Prepared::start().await));
+        let mut namespace = Self::in_cluster(prepared, name).await;
+        namespace.start_operator();
+        namespace
+    }
+
+    async fn in_cluster(prepared: &'static Prepared, name: &str) -> Self {
+        let cluster = &prepared.cluster;
         cluster.create_namespace(name).await.unwrap();
-        Self {
-            cluster,
-            name: name.to_owned(),
-            client: cluster.client().unwrap(),
-            access: cluster.service_account("longshore-system", "longshore").await.unwrap(),
-            operator: None,
-            started: Timestamp::now(),
-        }
+        let client = cluster.client().unwrap();
+        Self { cluster, name: name.to_owned(), client, prepared, operator: None, started: Timestamp::now() }
     }
 
     /// Starts the operator under its ServiceAccount.
@@ -81,7 +94,7 @@ impl Namespace {
         let log = File::options().create(true).append(true).open(log).unwrap();
         let operator = Command::new(env!("CARGO_BIN_EXE_longshore"))
             .args(["run", "--admin-address=127.0.0.1:0", "--namespaces", &self.name])
-            .env("KUBECONFIG", &self.access.kubeconfig)
+            .env("KUBECONFIG", &self.prepared.kubeconfig)
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy")
             .stderr(log)
@@ -224,7 +237,7 @@ impl Namespace {
     pub(crate) async fn writes(&self) -> Vec<longshore_test_cluster::AuditRecord> {
         let records = self.cluster.audit().await.unwrap();
         let ours = |record: &longshore_test_cluster::AuditRecord| {
-            record.user == self.access.user
+            record.user == self.prepared.user
                 && record.is_mutating()
                 && record.namespace == self.name
                 && record.received >= self.started

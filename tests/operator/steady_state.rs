@@ -6,7 +6,7 @@ use crate::namespace::Namespace;
 
 #[tokio::test]
 async fn in_steady_state_the_operator_sends_no_mutating_request_for_five_minutes() {
-    let namespace = Namespace::new("steady").await;
+    let namespace = Namespace::alone("steady").await;
     namespace.apply_default_cluster();
     for name in ["api", "worker"] {
         namespace.apply_task_definition(name, "steady:1");

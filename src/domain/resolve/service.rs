@@ -40,7 +40,7 @@ pub struct Target {
 /// What a service's references lead to.
 #[derive(Debug, Clone)]
 pub struct References {
-    /// Whether the cluster exists and is not being deleted.
+    /// Whether there is a cluster that the service may run in.
     pub cluster: bool,
     /// The newest ACTIVE revision of the family.
     pub latest: Option<RevisionName>,

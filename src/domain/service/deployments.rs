@@ -110,7 +110,7 @@ impl<'a> Deployment<'a> {
 }
 
 /// A deployment is ACTIVE, "still has running tasks, but is in the process of being replaced", until its last pod has gone.
-fn has_tasks(tasks: &DeploymentTasks<'_>) -> bool {
+pub(super) fn has_tasks(tasks: &DeploymentTasks<'_>) -> bool {
     tasks.active() > 0 || tasks.ended().any(super::still_there)
 }
 

@@ -55,9 +55,10 @@ pub fn event_reason(message: &str) -> &'static str {
         (" has stopped ", "TasksStopped"),
         (" deployment completed.", "DeploymentCompleted"),
         (" has reached a steady state.", "SteadyState"),
+        (" was unable to stop or start tasks during a deployment", "DeploymentBlocked"),
     ];
     let reason = reasons.iter().find(|(part, _)| message.contains(part));
-    reason.map_or("DeploymentBlocked", |(_, reason)| reason)
+    reason.map_or("ServiceEvent", |(_, reason)| reason)
 }
 
 /// `(task a) (task b)`, and how many more there are: a sentence about 500 tasks stays one that a person can read.

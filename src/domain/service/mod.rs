@@ -22,7 +22,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::ServiceStatus;
 use crate::api::names::{RevisionName, TaskKey, Uid};
@@ -35,6 +35,9 @@ use rolling::Moves;
 
 pub use deployments::deployment_content;
 pub use events::event_reason;
+
+/// Most tasks that one pass starts; the next one goes on. ECS itself starts 500 tasks a minute.
+const STARTS_MAX: usize = 500;
 
 /// A write to the tasks of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,14 +132,16 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     actions.extend(moves.stop_unhealthy.iter().map(|task| Action::StopTask(Stop::as_long_as_unchanged(task))));
     actions.extend(moves.stop_healthy.iter().map(|task| Action::StopTask(Stop::whatever_its_state(task))));
     if let Some(primary) = deployments.primary().filter(|_| seen.service.can_start) {
-        let keys = slots::vacant(primary.id, new, &primary.used_attempts, moves.start);
+        let keys = slots::vacant(primary.id, new, &primary.used_attempts, moves.start.min(STARTS_MAX));
         let start = |key| Action::StartTask { key, revision: primary.revision.clone() };
         actions.extend(keys.into_iter().map(start));
     }
 
     let status = status::status(seen, &deployments, &tasks, bounds, blocked, now);
-    let left = tasks.values().any(|tasks| tasks.active() > 0 || tasks.leaving.iter().any(|task| still_there(task)));
-    Plan { actions, status, hold: !seen.deleting || left, wake_at: None }
+    let left = tasks.values().any(deployments::has_tasks);
+    let crowded = stopped::is_crowded(&tasks, &status.stopped_tasks);
+    let wake_at = crowded.then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
+    Plan { actions, status, hold: !seen.deleting || left, wake_at }
 }
 
 /// Deleting a service stops its tasks, with no floor.

@@ -13,7 +13,7 @@ use crate::api::names::{DeploymentId, TaskKey};
 use crate::domain::facts::DeploymentTasks;
 
 /// More tasks than any service has (ECS allows 5,000).
-const SLOTS_MAX: u32 = 1_000_000;
+const SLOTS_MAX: usize = 1_000_000;
 
 /// The highest attempt of the tasks that have ended, by slot. Kept in status as ranges: `0-3:1` says that the
 /// slots 0 to 3 have each held one task.
@@ -28,9 +28,10 @@ impl UsedAttempts {
             let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
             Some((first.parse().ok()?, last.parse().ok()?, attempt.parse().ok()?))
         };
-        // A person may have written anything; more slots than a service can have tasks are not a range of ours.
-        let ranges = ranges.iter().filter_map(range).filter(|(first, last, _)| last.saturating_sub(*first) < SLOTS_MAX);
-        Self(ranges.flat_map(|(first, last, attempt)| (first..=last).map(move |slot| (slot, attempt))).collect())
+        let ranges = ranges.iter().filter_map(range);
+        let slots = ranges.flat_map(|(first, last, attempt)| (first..=last).map(move |slot| (slot, attempt)));
+        // A person may have written anything; it is to cost no memory.
+        Self(slots.take(SLOTS_MAX).collect())
     }
 
     /// The ranges for status.

@@ -68,6 +68,7 @@ pub(super) fn status(
         stopped_tasks: stopped::record(
             &previous.stopped_tasks,
             &unrecorded,
+            tasks,
             deployments.primary().map(|primary| primary.id),
             now,
         ),

@@ -1,7 +1,7 @@
 //! The record of stopped tasks. It is written before the evidence is destroyed: the pod of a task that stopped by itself
 //! stays until status holds its stop code, reason and exit codes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,18 +28,23 @@ pub(super) fn actions(tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>, statu
     stopped.filter_map(action).collect()
 }
 
-/// The tasks that ended and are not on record yet, those that failed first: no more than the record holds, so that none is
-/// pushed out before it has been seen there.
+/// The tasks that ended and are not on record yet, those that failed first: no more than there is room for beside those on
+/// record that can still be seen. One that was pushed out while its pod is there would be recorded, and counted, again.
 pub(super) fn unrecorded<'a>(
     tasks: &BTreeMap<DeploymentId, DeploymentTasks<'a>>,
     recorded: &[StoppedTask],
 ) -> Vec<&'a TaskFact> {
-    let ended = tasks.values().flat_map(DeploymentTasks::ended);
     let final_ = |task: &&TaskFact| failed(task) || task.presence == Presence::Gone;
-    let mut ended: Vec<_> = ended.filter(final_).filter(|task| !is_recorded(task, recorded)).collect();
-    ended.sort_by_key(|task| !failed(task));
-    ended.truncate(STOPPED_TASKS_MAX);
-    ended
+    let (on_record, mut new): (Vec<_>, Vec<_>) =
+        tasks.values().flat_map(DeploymentTasks::ended).filter(final_).partition(|task| is_recorded(task, recorded));
+    new.sort_by_key(|task| !failed(task));
+    new.truncate(STOPPED_TASKS_MAX.saturating_sub(on_record.len()));
+    new
+}
+
+/// Whether there is a task that failed and found no room on the record: it does as soon as another one has gone.
+pub(super) fn is_crowded(tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>, recorded: &[StoppedTask]) -> bool {
+    tasks.values().flat_map(DeploymentTasks::ended).any(|task| failed(task) && !is_recorded(task, recorded))
 }
 
 /// Whether a task stopped by itself.
@@ -47,15 +52,27 @@ pub(super) fn failed(task: &TaskFact) -> bool {
     matches!(task.state, TaskState::Stopped(_))
 }
 
-/// The record after a pass, newest first.
+/// The record after a pass, newest first. What can still be seen stays on it.
 pub(super) fn record(
     previous: &[StoppedTask],
     new: &[&TaskFact],
+    tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>,
     primary: Option<DeploymentId>,
     now: Timestamp,
 ) -> Vec<StoppedTask> {
+    let seen: BTreeSet<String> =
+        tasks.values().flat_map(DeploymentTasks::ended).map(|task| task.task_id().to_string()).collect();
+    let mut surplus = previous.len().saturating_add(new.len()).saturating_sub(STOPPED_TASKS_MAX);
+    let mut kept: Vec<StoppedTask> = Vec::new();
+    for stopped in previous.iter().rev() {
+        if surplus > 0 && !seen.contains(&stopped.task) {
+            surplus = surplus.saturating_sub(1);
+        } else {
+            kept.push(stopped.clone());
+        }
+    }
     let new = new.iter().map(|task| stopped_task(task, primary, now));
-    new.chain(previous.iter().cloned()).take(STOPPED_TASKS_MAX).collect()
+    new.chain(kept.into_iter().rev()).collect()
 }
 
 fn is_recorded(task: &TaskFact, recorded: &[StoppedTask]) -> bool {

@@ -40,7 +40,6 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         revision: web(1),
         state: TaskState::Running { healthy: true },
         presence: Presence::Present,
-        created_at: Timestamp::UNIX_EPOCH,
         started_at: Some(Timestamp::UNIX_EPOCH),
         stopped_by_us: false,
     }
@@ -128,7 +127,11 @@ impl World {
         if plan.actions.len() < writes {
             self.status = plan.status.clone();
             self.unannounced = Unannounced::default();
-            self.seen.retain(|_, fact| fact.presence != Presence::Gone);
+            let recorded = |fact: &TaskFact| {
+                let id = fact.task_id().to_string();
+                self.status.stopped_tasks.iter().any(|stopped| stopped.task == id)
+            };
+            self.seen.retain(|_, fact| fact.presence != Presence::Gone || (is_failed(fact) && !recorded(fact)));
         }
         plan
     }
@@ -138,12 +141,12 @@ impl World {
         for _ in 0..500 {
             self.show();
             let before = (self.status.clone(), self.pods.clone());
-            self.pass(usize::MAX);
+            let plan = self.pass(usize::MAX);
             self.finish_stops();
             for pod in self.pods.keys().cloned().collect::<Vec<_>>() {
                 self.change(&pod, TaskState::Running { healthy: true });
             }
-            if before == (self.status.clone(), self.pods.clone()) {
+            if before == (self.status.clone(), self.pods.clone()) && plan.wake_at.is_none() {
                 return;
             }
         }
@@ -283,6 +286,10 @@ pub(crate) fn exited() -> TaskState {
         others_running: false,
         containers: Vec::new(),
     }))
+}
+
+fn is_failed(pod: &TaskFact) -> bool {
+    matches!(pod.state, TaskState::Stopped(_))
 }
 
 fn is_active(pod: &TaskFact) -> bool {

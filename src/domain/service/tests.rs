@@ -143,6 +143,24 @@ fn a_task_that_stopped_is_replaced_and_its_pod_goes_once_its_end_is_on_record() 
 }
 
 #[test]
+fn tasks_that_fail_at_once_are_counted_and_recorded_once_each_however_many_they_are() {
+    let mut world = running(80, 100, 200);
+    for pod in world.active() {
+        world.change(&pod, exited());
+    }
+    world.settle();
+    assert_eq!(world.status.deployments[0].failed_tasks, 80);
+    assert_eq!(world.status.stopped_tasks.len(), 50);
+    assert_eq!(world.active().len(), 80);
+}
+
+#[test]
+fn no_number_that_a_person_writes_costs_more_than_a_pass_can_do() {
+    let world = World::new(service(1, u32::MAX, 100, 200));
+    assert_eq!(world.plan().actions.len(), 500);
+}
+
+#[test]
 fn a_task_whose_pod_somebody_deleted_is_replaced_and_recorded_as_stopped_by_the_user() {
     let mut world = running(2, 100, 200);
     let pod = world.active()[0].clone();
@@ -281,6 +299,12 @@ proptest! {
             prop_assert_eq!(world.status.deployments.len(), 1);
             prop_assert_eq!(world.status.conditions[0].status.as_str(), "True");
         }
+        let bounds = crate::domain::service::bounds::Bounds::new(
+            world.service.desired_count,
+            world.service.minimum_healthy_percent,
+            world.service.maximum_percent,
+        );
+        prop_assert!(!blocked || !bounds.can_replace());
         let plan = world.plan();
         prop_assert_eq!(plan.actions, vec![]);
         prop_assert_eq!(plan.status, world.status.clone());

@@ -13,7 +13,7 @@ use crate::api::names::{Family, RevisionName, Uid};
 use crate::api::{RevisionState, RevisionStatus, TaskDefinitionRevisionSpec, TaskDefinitionSpec, TaskDefinitionStatus};
 use crate::domain::Plan;
 use crate::domain::resolve::members::not_implemented_in_task_definition;
-use crate::domain::resolve::task_definition::{family, normalise, resolve};
+use crate::domain::resolve::task_definition::{self, family, normalise};
 use crate::domain::resolve::{Problem, canonical_json};
 
 /// How many revisions that nothing uses are kept.
@@ -130,7 +130,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
         }
     }
     let latest = revisions.iter().find(|revision| !is_inactive(revision)).copied();
-    actions.extend(prune(seen, &revisions, latest, abandoned));
+    let pruned = prune(seen, &revisions, latest, abandoned);
+    let some_pruned = !pruned.is_empty();
+    actions.extend(pruned);
 
     let name = |number: i64| format!("{}:{number}", family(seen.spec, seen.name));
     let summary = match &checked {
@@ -164,7 +166,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
         latest_active_revision: latest.map(|latest| name(latest.number)),
     };
     let some_active = revisions.iter().any(|revision| revision.is_active() && !revision.deleting);
-    Plan { actions, status, hold: !abandoned || some_active, wake_at: None }
+    Plan { actions, status, hold: !abandoned || some_active || some_pruned, wake_at: None }
 }
 
 fn check(seen: &Observed<'_>) -> Result<Family, String> {
@@ -177,8 +179,10 @@ fn check(seen: &Observed<'_>) -> Result<Family, String> {
             "spec.family: the TaskDefinition {other:?} has the family {name:?} already; give this one another"
         ));
     }
-    resolve(seen.spec).map_err(|problems| Problem::join(&problems))?;
-    Ok(parsed)
+    match task_definition::check(seen.spec).as_slice() {
+        [] => Ok(parsed),
+        problems => Err(Problem::join(problems)),
+    }
 }
 
 /// A revision is registered when the content differs from the newest one's. ECS's "register" also makes a number for equal

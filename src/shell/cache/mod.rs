@@ -13,7 +13,7 @@ pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;
 pub use tasks::{Overdue, TaskIndex};
 pub use triggers::{Trigger, Triggers};
-pub use watches::{Scope, watch_nodes, watch_objects, watch_tasks};
+pub use watches::{Scope, sink, watch_nodes, watch_objects, watch_tasks};
 
 use std::sync::Arc;
 

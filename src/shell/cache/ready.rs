@@ -17,15 +17,19 @@ impl Listed {
 }
 
 /// Waits for all watches.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Ready(Vec<watch::Receiver<bool>>);
 
 impl Ready {
-    /// One more watch to wait for.
-    pub fn listed(&mut self) -> Listed {
-        let (sender, receiver) = watch::channel(false);
-        self.0.push(receiver);
-        Listed(sender)
+    /// `N` watches to wait for.
+    pub fn of<const N: usize>() -> (Self, [Listed; N]) {
+        let mut receivers = Vec::new();
+        let listed = std::array::from_fn(|_| {
+            let (sender, receiver) = watch::channel(false);
+            receivers.push(receiver);
+            Listed(sender)
+        });
+        (Self(receivers), listed)
     }
 
     /// Waits until every watch has listed all there is.
@@ -43,8 +47,7 @@ mod tests {
 
     #[tokio::test]
     async fn everyone_who_waits_is_told() {
-        let mut ready = Ready::default();
-        let listed = [ready.listed(), ready.listed()];
+        let (ready, listed) = Ready::of::<2>();
         let waiting: Vec<_> = (0..10)
             .map(|_| {
                 let ready = ready.clone();

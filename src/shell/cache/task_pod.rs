@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource, ResourceExt};
@@ -81,6 +80,11 @@ struct Terminated {
 }
 
 impl TaskPod {
+    /// Namespace and name.
+    pub fn reference(&self) -> (String, String) {
+        (self.metadata.namespace.clone().unwrap_or_default(), self.metadata.name.clone().unwrap_or_default())
+    }
+
     /// The service that owns the pod.
     pub fn owner(&self) -> Option<&OwnerReference> {
         let owners = self.metadata.owner_references.as_ref()?;
@@ -105,7 +109,6 @@ impl TaskPod {
             revision: annotations.get(labels::TASK_DEFINITION)?.parse().ok()?,
             state: TaskState::of(&self.pod_status()),
             presence: if stopping { Presence::Stopping } else { Presence::Present },
-            created_at: self.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             started_at: self.status.start_time.as_ref().map(|time| time.0),
             stopped_by_us: false,
         })

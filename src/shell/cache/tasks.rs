@@ -9,88 +9,140 @@ use tokio::time::Instant;
 use crate::api::names::{RevisionName, TaskId, TaskKey, Uid};
 use crate::domain::facts::{PendingWrites, Presence, ServiceTasks, TaskFact, Unannounced};
 use crate::shell::cache::task_pod::TaskPod;
+use crate::shell::written::is_newer;
 
 /// How long a write may stay in flight before we look for ourselves what became of it.
 const PENDING_FOR: Duration = Duration::from_secs(30);
+/// How long to wait before looking once more.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Every task pod by its owner, and our own writes that the watch has not shown yet.
 #[derive(Debug, Default)]
 pub struct TaskIndex {
-    services: Mutex<HashMap<Uid, Tasks>>,
+    index: Mutex<Index>,
 }
 
 #[derive(Debug, Default)]
+struct Index {
+    services: HashMap<Uid, Tasks>,
+    /// Which service a pod was a task of when it was last seen: a person may have changed what it says of itself.
+    owners: HashMap<PodRef, Uid>,
+}
+
+/// A pod by namespace and name.
+type PodRef = (String, String);
+
+#[derive(Debug, Default)]
 struct Tasks {
+    /// Namespace and name of the `Service`.
+    service: (String, String),
     pods: BTreeMap<String, Arc<TaskFact>>,
     gone: Vec<Arc<TaskFact>>,
-    creating: HashMap<String, (TaskKey, Instant)>,
-    deleting: HashMap<Uid, (String, Instant)>,
+    creating: HashMap<String, (TaskKey, InFlight)>,
+    deleting: HashMap<Uid, (String, InFlight)>,
     unannounced: Unannounced,
+    /// The service is gone: nobody will ask for what remains.
+    orphaned: bool,
+}
+
+/// Since when a write is in flight.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    since: Instant,
+    /// The API server gave no clear answer: waiting for the watch may be in vain.
+    uncertain: bool,
+}
+
+impl InFlight {
+    fn now() -> Self {
+        Self { since: Instant::now(), uncertain: false }
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.uncertain || self.since.elapsed() > PENDING_FOR
+    }
 }
 
 /// A write that has been in flight for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overdue {
-    /// The pod it was for.
-    pub pod: String,
+pub enum Overdue {
+    /// A create.
+    Create {
+        /// The pod.
+        pod: String,
+    },
+    /// A delete.
+    Delete {
+        /// The pod.
+        pod: String,
+        /// Its uid.
+        uid: Uid,
+    },
+}
+
+impl Overdue {
+    /// The pod that the write is about.
+    pub fn pod(&self) -> &str {
+        match self {
+            Self::Create { pod } | Self::Delete { pod, .. } => pod,
+        }
+    }
 }
 
 impl TaskIndex {
-    /// A pod was seen. Returns whether that changed anything a plan could see.
+    /// A pod was seen. One that does not say any more which task it is, or whose, is no task any more.
     pub fn apply(&self, pod: &TaskPod) {
-        let (Some(owner), Some(mut fact)) = (pod.owner(), pod.fact()) else { return };
-        let mut services = self.lock();
-        let tasks = services.entry(Uid(owner.uid.clone())).or_default();
+        let reference = pod.reference();
+        let mut index = self.lock();
+        let (Some(owner), Some(mut fact)) = (pod.owner(), pod.fact()) else {
+            index.forget(&reference);
+            return;
+        };
+        let service = Uid(owner.uid.clone());
+        if index.owners.get(&reference).is_some_and(|before| *before != service) {
+            index.forget(&reference);
+        }
+        index.owners.insert(reference.clone(), service.clone());
+        let tasks = index.services.entry(service).or_default();
+        tasks.service = (reference.0, owner.name.clone());
+        let before = tasks.pods.get(&fact.pod).filter(|before| before.uid == fact.uid);
+        if before.is_some_and(|before| is_newer(&before.resource_version, &fact.resource_version)) {
+            return;
+        }
         tasks.creating.remove(&fact.pod);
         let asked = tasks.deleting.contains_key(&fact.uid);
         if fact.presence == Presence::Stopping {
             tasks.deleting.remove(&fact.uid);
         }
-        let before = tasks.pods.get(&fact.pod);
-        fact.stopped_by_us = asked || before.is_some_and(|before| before.uid == fact.uid && before.stopped_by_us);
+        fact.stopped_by_us = asked || before.is_some_and(|before| before.stopped_by_us);
         tasks.pods.insert(fact.pod.clone(), Arc::new(fact));
     }
 
     /// A pod is gone.
     pub fn delete(&self, pod: &TaskPod) {
+        let reference = pod.reference();
+        let mut index = self.lock();
         if let Some(owner) = pod.owner() {
-            let name = pod.metadata.name.as_deref().unwrap_or_default();
-            self.forget(&Uid(owner.uid.clone()), name);
+            // A pod that came and went between two events was never entered, but may be in flight.
+            index.owners.entry(reference.clone()).or_insert_with(|| Uid(owner.uid.clone()));
         }
+        index.forget(&reference);
     }
 
-    /// A watch has begun anew and has listed all there is: the others are gone.
-    pub fn retain(&self, listed: &HashSet<(Uid, String)>) -> Vec<Uid> {
-        let missing: Vec<(Uid, String)> = {
-            let services = self.lock();
-            let pods = services.iter().flat_map(|(uid, tasks)| tasks.pods.keys().map(|pod| (uid.clone(), pod.clone())));
-            pods.filter(|known| !listed.contains(known)).collect()
-        };
-        for (service, pod) in &missing {
-            self.forget(service, pod);
-        }
-        missing.into_iter().map(|(service, _)| service).collect()
-    }
-
-    fn forget(&self, service: &Uid, pod: &str) {
-        let mut services = self.lock();
-        let Some(tasks) = services.get_mut(service) else { return };
-        tasks.creating.remove(pod);
-        if let Some(fact) = tasks.pods.remove(pod) {
-            let asked = tasks.deleting.remove(&fact.uid).is_some();
-            let fact = TaskFact {
-                presence: Presence::Gone,
-                stopped_by_us: asked || fact.stopped_by_us,
-                ..Arc::unwrap_or_clone(fact)
-            };
-            tasks.gone.push(Arc::new(fact));
-        }
+    /// A watch has begun anew and has listed all there is: the others are gone. Returns namespace and name of the services
+    /// that lost one, which no event tells of.
+    #[must_use]
+    pub fn retain(&self, listed: &HashSet<PodRef>) -> Vec<(String, String)> {
+        let mut index = self.lock();
+        let missing: Vec<PodRef> = index.owners.keys().filter(|known| !listed.contains(*known)).cloned().collect();
+        let forgotten = missing.iter().filter_map(|pod| index.forget(pod));
+        forgotten.collect::<HashSet<_>>().into_iter().collect()
     }
 
     /// What a plan for a service is to know.
     pub fn of(&self, service: &Uid) -> ServiceTasks {
-        let services = self.lock();
-        let Some(tasks) = services.get(service) else { return ServiceTasks::default() };
+        let index = self.lock();
+        let Some(tasks) = index.services.get(service) else { return ServiceTasks::default() };
         ServiceTasks {
             tasks: tasks.pods.values().chain(&tasks.gone).cloned().collect(),
             pending: PendingWrites {
@@ -103,97 +155,286 @@ impl TaskIndex {
 
     /// The revisions that the tasks of a service run.
     pub fn revisions(&self, service: &Uid) -> HashSet<RevisionName> {
-        let services = self.lock();
-        let tasks = services.get(service).into_iter().flat_map(|tasks| tasks.pods.values());
+        let index = self.lock();
+        let tasks = index.services.get(service).into_iter().flat_map(|tasks| tasks.pods.values());
         tasks.map(|task| task.revision.clone()).collect()
     }
 
-    /// Status tells of all that `seen` told: what is gone can be forgotten, and what was done need not be told again.
-    pub fn announced(&self, service: &Uid, seen: &ServiceTasks) {
-        let mut services = self.lock();
-        let Some(tasks) = services.get_mut(service) else { return };
-        let told: HashSet<&Uid> =
-            seen.tasks.iter().filter(|task| task.presence == Presence::Gone).map(|task| &task.uid).collect();
+    /// Status tells of all that `seen` told, except of the tasks in `untold`: what is gone can be forgotten, and what was done
+    /// need not be told again.
+    pub fn announced(&self, service: &Uid, seen: &ServiceTasks, untold: &HashSet<TaskId>) {
+        let mut index = self.lock();
+        let Some(tasks) = index.services.get_mut(service) else { return };
+        let is_told = |task: &&Arc<TaskFact>| task.presence == Presence::Gone && !untold.contains(&task.task_id());
+        let told: HashSet<&Uid> = seen.tasks.iter().filter(is_told).map(|task| &task.uid).collect();
         tasks.gone.retain(|task| !told.contains(&task.uid));
-        tasks.unannounced.started.drain(..seen.unannounced.started.len().min(tasks.unannounced.started.len()));
-        tasks.unannounced.stopped.drain(..seen.unannounced.stopped.len().min(tasks.unannounced.stopped.len()));
+        let started: HashSet<&TaskId> = seen.unannounced.started.iter().collect();
+        tasks.unannounced.started.retain(|task| !started.contains(task));
+        let stopped: HashSet<&TaskId> = seen.unannounced.stopped.iter().collect();
+        tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
     }
 
-    /// A service is gone.
+    /// A service is gone; its pods are going.
     pub fn remove_service(&self, service: &Uid) {
-        let mut services = self.lock();
-        if services.get(service).is_some_and(|tasks| tasks.pods.is_empty()) {
-            services.remove(service);
+        let mut index = self.lock();
+        if let Some(tasks) = index.services.get_mut(service) {
+            tasks.orphaned = true;
+            index.drop_if_empty(service);
         }
     }
 
     /// A create is about to be sent.
     pub fn creating(&self, service: &Uid, pod: &str, key: TaskKey) {
-        self.lock().entry(service.clone()).or_default().creating.insert(pod.to_owned(), (key, Instant::now()));
+        let mut index = self.lock();
+        let tasks = index.services.entry(service.clone()).or_default();
+        tasks.creating.insert(pod.to_owned(), (key, InFlight::now()));
     }
 
     /// A create has succeeded: it will be told of.
     pub fn created(&self, service: &Uid, task: TaskId) {
-        self.lock().entry(service.clone()).or_default().unannounced.started.push(task);
+        self.lock().services.entry(service.clone()).or_default().unannounced.started.push(task);
     }
 
-    /// A create has certainly not happened, or what it made has been looked at.
+    /// A create has certainly not happened.
     pub fn not_created(&self, service: &Uid, pod: &str) {
-        self.lock().entry(service.clone()).or_default().creating.remove(pod);
+        self.lock().services.entry(service.clone()).or_default().creating.remove(pod);
     }
 
     /// A delete is about to be sent.
     pub fn deleting(&self, service: &Uid, pod: &str, uid: &Uid) {
-        let mut services = self.lock();
-        let tasks = services.entry(service.clone()).or_default();
-        tasks.deleting.insert(uid.clone(), (pod.to_owned(), Instant::now()));
+        let mut index = self.lock();
+        let tasks = index.services.entry(service.clone()).or_default();
+        tasks.deleting.insert(uid.clone(), (pod.to_owned(), InFlight::now()));
     }
 
     /// A stop has succeeded: it will be told of.
     pub fn stopped(&self, service: &Uid, task: TaskId) {
-        self.lock().entry(service.clone()).or_default().unannounced.stopped.push(task);
+        self.lock().services.entry(service.clone()).or_default().unannounced.stopped.push(task);
     }
 
-    /// A delete has certainly not happened, or has nothing to delete.
+    /// A delete has certainly not happened.
     pub fn not_deleted(&self, service: &Uid, uid: &Uid) {
-        self.lock().entry(service.clone()).or_default().deleting.remove(uid);
+        self.lock().services.entry(service.clone()).or_default().deleting.remove(uid);
+    }
+
+    /// A write got no clear answer: the next pass is to look what became of it.
+    pub fn uncertain(&self, service: &Uid, pod: &str) {
+        let mut index = self.lock();
+        let tasks = index.services.entry(service.clone()).or_default();
+        if let Some((_, in_flight)) = tasks.creating.get_mut(pod) {
+            in_flight.uncertain = true;
+        }
+        for (_, in_flight) in tasks.deleting.values_mut().filter(|(deleting, _)| deleting == pod) {
+            in_flight.uncertain = true;
+        }
     }
 
     /// Writes that have been in flight for too long: the watch may have missed what became of them.
     pub fn overdue(&self, service: &Uid) -> Vec<Overdue> {
-        let services = self.lock();
-        let Some(tasks) = services.get(service) else { return Vec::new() };
-        let created = tasks.creating.iter().map(|(pod, (_, since))| (pod, since));
-        let deleted = tasks.deleting.values().map(|(pod, since)| (pod, since));
-        let overdue = created.chain(deleted).filter(|(_, since)| since.elapsed() > PENDING_FOR);
-        overdue.map(|(pod, _)| Overdue { pod: pod.clone() }).collect()
+        let index = self.lock();
+        let Some(tasks) = index.services.get(service) else { return Vec::new() };
+        let creates = tasks.creating.iter().filter(|(_, (_, in_flight))| in_flight.is_overdue());
+        let creates = creates.map(|(pod, _)| Overdue::Create { pod: pod.clone() });
+        let deletes = tasks.deleting.iter().filter(|(_, (_, in_flight))| in_flight.is_overdue());
+        creates.chain(deletes.map(|(uid, (pod, _))| Overdue::Delete { pod: pod.clone(), uid: uid.clone() })).collect()
     }
 
     /// How soon the first write in flight will have been so for too long.
     pub fn overdue_in(&self, service: &Uid) -> Option<Duration> {
-        let services = self.lock();
-        let tasks = services.get(service)?;
-        let since =
-            tasks.creating.values().map(|(_, since)| since).chain(tasks.deleting.values().map(|(_, since)| since));
-        since.min().map(|since| PENDING_FOR.saturating_sub(since.elapsed()).saturating_add(Duration::from_secs(1)))
+        let index = self.lock();
+        let tasks = index.services.get(service)?;
+        let creates = tasks.creating.values().map(|(_, in_flight)| in_flight);
+        let first =
+            creates.chain(tasks.deleting.values().map(|(_, in_flight)| in_flight)).map(|in_flight| in_flight.since);
+        let wait = first.min().map(|since| PENDING_FOR.saturating_sub(since.elapsed()));
+        wait.map(|wait| if wait.is_zero() { LOOK_AGAIN } else { wait.saturating_add(Duration::from_millis(1)) })
     }
 
-    /// What a read of an overdue pod has shown.
-    pub fn looked(&self, service: &Uid, overdue: &Overdue, pod: Option<&TaskPod>) {
-        {
-            let mut services = self.lock();
-            let tasks = services.entry(service.clone()).or_default();
-            tasks.creating.remove(&overdue.pod);
-            tasks.deleting.retain(|_, (pod, _)| *pod != overdue.pod);
-        }
-        match pod {
-            Some(pod) => self.apply(pod),
-            None => self.forget(service, &overdue.pod),
+    /// What a read of an overdue write's pod has shown: its uid, and whether it is being deleted. A read settles only what the
+    /// watch cannot tell any more; what is there, the watch will show, in order.
+    pub fn looked(&self, service: &Uid, overdue: &Overdue, found: Option<(&Uid, bool)>) {
+        let mut index = self.lock();
+        let tasks = index.services.entry(service.clone()).or_default();
+        match (overdue, found) {
+            (Overdue::Create { pod }, None) => {
+                tasks.creating.remove(pod);
+            }
+            (Overdue::Create { pod }, Some(_)) => {
+                if let Some((_, in_flight)) = tasks.creating.get_mut(pod) {
+                    *in_flight = InFlight::now();
+                }
+            }
+            (Overdue::Delete { uid, .. }, Some((found, true))) if found == uid => {
+                if let Some((_, in_flight)) = tasks.deleting.get_mut(uid) {
+                    *in_flight = InFlight::now();
+                }
+            }
+            (Overdue::Delete { uid, .. }, Some((found, false))) if found == uid => {
+                tasks.deleting.remove(uid);
+            }
+            (Overdue::Delete { pod, uid }, _) => {
+                let held = tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid);
+                let reference = (tasks.service.0.clone(), pod.clone());
+                if held {
+                    index.forget(&reference);
+                } else {
+                    tasks.deleting.remove(uid);
+                }
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uid, Tasks>> {
+    fn lock(&self) -> MutexGuard<'_, Index> {
         // No caller panics while it holds the lock, and a half-made change to one service could not hurt another.
-        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Index {
+    /// Enters a pod as gone. Returns namespace and name of its service.
+    fn forget(&mut self, pod: &PodRef) -> Option<(String, String)> {
+        let service = self.owners.remove(pod)?;
+        let tasks = self.services.get_mut(&service)?;
+        tasks.creating.remove(&pod.1);
+        tasks.deleting.retain(|uid, (deleting, _)| {
+            *deleting != pod.1 || tasks.pods.get(&pod.1).is_some_and(|fact| fact.uid == *uid)
+        });
+        if let Some(fact) = tasks.pods.remove(&pod.1) {
+            let asked = tasks.deleting.remove(&fact.uid).is_some();
+            let stopped_by_us = asked || fact.stopped_by_us;
+            let fact = TaskFact { presence: Presence::Gone, stopped_by_us, ..Arc::unwrap_or_clone(fact) };
+            tasks.gone.push(Arc::new(fact));
+        }
+        let reference = tasks.service.clone();
+        self.drop_if_empty(&service);
+        Some(reference)
+    }
+
+    fn drop_if_empty(&mut self, service: &Uid) {
+        if self.services.get(service).is_some_and(|tasks| tasks.orphaned && tasks.pods.is_empty()) {
+            self.services.remove(service);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::labels;
+    use crate::domain::service::testing::{healthy_task, service_uid, task_key};
+
+    fn pod(slot: u32, version: u32) -> TaskPod {
+        let fact = healthy_task(task_key(1, slot, 1));
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": fact.pod, "namespace": "n", "uid": format!("uid-{slot}"), "resourceVersion": version.to_string(),
+                "labels": { labels::DEPLOYMENT: "1" },
+                "annotations": { labels::SLOT: slot.to_string(), labels::ATTEMPT: "1", labels::TASK_DEFINITION: "web:1" },
+                "ownerReferences": [{
+                    "apiVersion": crate::api::API_VERSION, "kind": "Service", "name": "web", "uid": service_uid().0, "controller": true,
+                }],
+            },
+            "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] },
+        }))
+        .unwrap()
+    }
+
+    fn stopping(mut pod: TaskPod) -> TaskPod {
+        pod.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        pod
+    }
+
+    fn presences(index: &TaskIndex) -> Vec<Presence> {
+        index.of(&service_uid()).tasks.iter().map(|task| task.presence).collect()
+    }
+
+    #[test]
+    fn a_write_in_flight_is_counted_until_the_watch_shows_it() {
+        let (index, uid, key) = (TaskIndex::default(), service_uid(), task_key(1, 0, 1));
+        let seen = pod(0, 1);
+        let name = seen.reference().1;
+        index.creating(&uid, &name, key);
+        assert!(index.of(&uid).pending.creates.contains(&key));
+        index.apply(&seen);
+        assert!(index.of(&uid).pending.creates.is_empty());
+        index.deleting(&uid, &name, &Uid("uid-0".to_owned()));
+        index.apply(&pod(0, 2));
+        assert_eq!(index.of(&uid).pending.deletes.len(), 1, "an event of before the delete settles nothing");
+        index.apply(&stopping(pod(0, 3)));
+        assert!(index.of(&uid).pending.deletes.is_empty());
+        assert!(index.of(&uid).tasks[0].stopped_by_us);
+    }
+
+    #[test]
+    fn a_pod_that_a_new_list_lacks_is_gone_and_its_service_is_told() {
+        let index = TaskIndex::default();
+        index.apply(&pod(0, 1));
+        index.apply(&pod(1, 1));
+        let told = index.retain(&HashSet::from([pod(1, 1).reference()]));
+        assert_eq!(told, [("n".to_owned(), "web".to_owned())]);
+        let mut presences = presences(&index);
+        presences.sort_by_key(|presence| *presence == Presence::Gone);
+        assert_eq!(presences, [Presence::Present, Presence::Gone]);
+    }
+
+    #[test]
+    fn a_pod_that_no_longer_says_which_task_it_is_is_none() {
+        let index = TaskIndex::default();
+        for change in [
+            |pod: &mut TaskPod| pod.metadata.owner_references = None,
+            |pod: &mut TaskPod| pod.metadata.annotations = None,
+        ] {
+            let mut seen = pod(0, 1);
+            index.apply(&seen);
+            change(&mut seen);
+            index.apply(&seen);
+            assert!(presences(&index).iter().all(|presence| *presence == Presence::Gone));
+        }
+    }
+
+    #[test]
+    fn an_older_version_never_replaces_a_newer_one() {
+        let index = TaskIndex::default();
+        index.apply(&stopping(pod(0, 9)));
+        index.apply(&pod(0, 8));
+        assert_eq!(presences(&index), [Presence::Stopping]);
+    }
+
+    #[test]
+    fn a_look_settles_a_create_that_did_not_happen_and_leaves_what_is_there_to_the_watch() {
+        let (index, uid) = (TaskIndex::default(), service_uid());
+        index.creating(&uid, "a", task_key(1, 0, 1));
+        index.creating(&uid, "b", task_key(1, 1, 1));
+        assert_eq!(index.overdue(&uid), []);
+        index.uncertain(&uid, "a");
+        index.uncertain(&uid, "b");
+        assert_eq!(index.overdue(&uid).len(), 2);
+        index.looked(&uid, &Overdue::Create { pod: "a".to_owned() }, None);
+        index.looked(&uid, &Overdue::Create { pod: "b".to_owned() }, Some((&Uid("x".to_owned()), false)));
+        assert_eq!(index.of(&uid).pending.creates.len(), 1);
+        assert!(index.of(&uid).tasks.is_empty() && index.overdue(&uid).is_empty());
+    }
+
+    #[test]
+    fn what_status_does_not_tell_of_is_kept() {
+        let (index, uid) = (TaskIndex::default(), service_uid());
+        index.apply(&pod(0, 1));
+        index.delete(&pod(0, 1));
+        let seen = index.of(&uid);
+        index.announced(&uid, &seen, &HashSet::from([seen.tasks[0].task_id()]));
+        assert_eq!(presences(&index), [Presence::Gone]);
+        index.announced(&uid, &seen, &HashSet::new());
+        assert!(index.of(&uid).tasks.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_service_that_is_gone_once_its_last_pod_is() {
+        let index = TaskIndex::default();
+        index.apply(&pod(0, 1));
+        index.remove_service(&service_uid());
+        index.delete(&pod(0, 1));
+        assert!(index.lock().services.is_empty() && index.lock().owners.is_empty());
     }
 }

@@ -16,7 +16,7 @@ where
     K: kube::Resource<DynamicType = ()>,
 {
     /// A trigger, and the stream that the controller reads.
-    pub fn new() -> (Self, UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>) {
+    fn new() -> (Self, UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>) {
         let (sender, receiver) = unbounded();
         (Self(sender), receiver)
     }
@@ -43,4 +43,33 @@ pub struct Triggers {
     pub clusters: Trigger<Cluster>,
     /// Of capacity providers.
     pub capacity_providers: Trigger<CapacityProvider>,
+}
+
+/// What the controllers read of the triggers.
+pub struct Triggered {
+    /// Of services.
+    pub services: UnboundedReceiver<ObjectRef<DeserializeGuard<Service>>>,
+    /// Of task definitions.
+    pub task_definitions: UnboundedReceiver<ObjectRef<DeserializeGuard<TaskDefinition>>>,
+    /// Of clusters.
+    pub clusters: UnboundedReceiver<ObjectRef<DeserializeGuard<Cluster>>>,
+    /// Of capacity providers.
+    pub capacity_providers: UnboundedReceiver<ObjectRef<DeserializeGuard<CapacityProvider>>>,
+}
+
+impl Triggers {
+    /// Triggers, and what comes of them.
+    pub fn new() -> (Self, Triggered) {
+        let (services, services_triggered) = Trigger::new();
+        let (task_definitions, task_definitions_triggered) = Trigger::new();
+        let (clusters, clusters_triggered) = Trigger::new();
+        let (capacity_providers, capacity_providers_triggered) = Trigger::new();
+        let triggered = Triggered {
+            services: services_triggered,
+            task_definitions: task_definitions_triggered,
+            clusters: clusters_triggered,
+            capacity_providers: capacity_providers_triggered,
+        };
+        (Self { services, task_definitions, clusters, capacity_providers }, triggered)
+    }
 }

@@ -1,20 +1,21 @@
 //! The watches behind the caches.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Node;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
+use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::api::labels;
-use crate::api::names::Uid;
 use crate::shell::cache::ready::Listed;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::tasks::TaskIndex;
@@ -41,30 +42,56 @@ impl Scope {
     }
 }
 
+/// Where a watch puts what it sees.
+pub struct Sink<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    writer: Writer<K>,
+    listed: Listed,
+}
+
+/// A store, and the sink that fills it.
+pub fn sink<K>(listed: Listed) -> (Store<K>, Sink<K>)
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone + Default,
+{
+    let (store, writer) = reflector::store();
+    (store, Sink { writer, listed })
+}
+
 /// A watch that fills a store and tells of every change: `changed` gets the object as it is now, or as it was when it was
-/// deleted. The stream yields the objects and has to be polled; objects that cannot be read are passed on as such.
+/// deleted. Which objects are gone when the watch begins anew no event tells: `relisted` is called once the store has what a new
+/// list has. The stream yields the objects and has to be polled; objects that cannot be read are passed on as such.
 pub fn watch_objects<K>(
     api: Api<DeserializeGuard<K>>,
-    writer: Writer<DeserializeGuard<K>>,
-    listed: Listed,
+    sink: Sink<DeserializeGuard<K>>,
     changed: impl Fn(&DeserializeGuard<K>) + Send + 'static,
+    relisted: impl Fn() + Send + 'static,
 ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    let Sink { writer, listed } = sink;
     watcher(api, watcher::Config::default())
         .default_backoff()
         .reflect(writer)
         .inspect_ok(move |event| match event {
             Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => changed(object),
-            Event::InitDone => listed.complete(),
+            Event::InitDone => {
+                listed.complete();
+                relisted();
+            }
             Event::Init => {}
         })
         .touched_objects()
 }
 
 /// Keeps the names and labels of all nodes.
-pub async fn watch_nodes(client: Client, writer: Writer<PartialObjectMeta<Node>>, listed: Listed, changed: impl Fn()) {
+pub async fn watch_nodes(client: Client, sink: Sink<PartialObjectMeta<Node>>, changed: impl Fn()) {
+    let Sink { writer, listed } = sink;
     let nodes: Api<PartialObjectMeta<Node>> = Api::all(client);
     let slim = |node: &mut PartialObjectMeta<Node>| {
         node.metadata.managed_fields = None;
@@ -72,12 +99,26 @@ pub async fn watch_nodes(client: Client, writer: Writer<PartialObjectMeta<Node>>
     };
     let watch = watcher(nodes, watcher::Config::default()).default_backoff().modify(slim);
     let mut events = std::pin::pin!(reflector(writer, watch));
+    let mut known: HashMap<String, BTreeMap<String, String>> = HashMap::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => {
-                if let Event::InitDone = event {
-                    listed.complete();
+            // A kubelet reports every few seconds: what counts is that a node comes, goes or changes its labels.
+            Ok(Event::Apply(node)) => {
+                let labels = node.labels().clone();
+                if known.insert(node.name_any(), labels.clone()) != Some(labels) {
+                    changed();
                 }
+            }
+            Ok(Event::Delete(node)) => {
+                known.remove(&node.name_any());
+                changed();
+            }
+            Ok(Event::Init) => known.clear(),
+            Ok(Event::InitApply(node)) => {
+                known.insert(node.name_any(), node.labels().clone());
+            }
+            Ok(Event::InitDone) => {
+                listed.complete();
                 changed();
             }
             Err(error) => tracing::warn!(%error, "the watch of nodes failed and will be tried again"),
@@ -90,7 +131,7 @@ pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Liste
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE);
     let watch = watcher(api, watcher::Config::default().labels(&ours)).default_backoff();
     let mut events = std::pin::pin!(watch);
-    let mut seen: HashSet<(Uid, String)> = HashSet::new();
+    let mut seen: HashSet<(String, String)> = HashSet::new();
     let tell = |pod: &TaskPod| {
         if let (Some(owner), Some(namespace)) = (pod.owner(), pod.metadata.namespace.as_deref()) {
             changed(&owner.name, namespace);
@@ -100,14 +141,14 @@ pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Liste
         match event {
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(pod)) => {
-                if let (Some(owner), Some(name)) = (pod.owner(), &pod.metadata.name) {
-                    seen.insert((Uid(owner.uid.clone()), name.clone()));
-                }
+                seen.insert(pod.reference());
                 index.apply(&pod);
                 tell(&pod);
             }
             Ok(Event::InitDone) => {
-                index.retain(&seen);
+                for (namespace, service) in index.retain(&seen) {
+                    changed(&service, &namespace);
+                }
                 listed.complete();
             }
             Ok(Event::Apply(pod)) => {

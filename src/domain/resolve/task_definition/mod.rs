@@ -143,30 +143,41 @@ pub fn family<'a>(spec: &'a TaskDefinitionSpec, object_name: &'a str) -> &'a str
     spec.family.as_deref().unwrap_or(object_name)
 }
 
-/// Checks a task definition, in the order of ECS's registration, and resolves it.
-pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
+/// Checks a task definition, in the order of ECS's registration. Only what is to be registered has to keep these rules: one
+/// that a later version adds must not stop a service whose revision is older.
+pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let containers = &spec.container_definitions;
     let mut problems = Vec::new();
     problems.extend(rules::too_large(spec));
-    problems
-        .extend(rules::repeated("containerDefinitions", spec.container_definitions.iter().map(|c| c.name.as_str())));
+    problems.extend(rules::repeated("containerDefinitions", containers.iter().map(|c| c.name.as_str())));
     problems.extend(rules::repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
-    problems.extend(rules::none_essential(&spec.container_definitions));
+    problems.extend(rules::none_essential(containers));
+    problems.extend(containers.iter().flat_map(|container| rules::bad_mounts(container, &spec.volumes)));
+    problems.extend(containers.iter().filter_map(rules::unknown_probe));
+    if let Ok((cpu, memory)) = size(spec) {
+        problems.extend(rules::beyond_the_task(containers, cpu, memory));
+    }
+    problems.extend(resolve(spec).err().into_iter().flatten());
     problems
-        .extend(spec.container_definitions.iter().flat_map(|container| rules::bad_mounts(container, &spec.volumes)));
-    problems.extend(spec.container_definitions.iter().filter_map(rules::unknown_probe));
+}
+
+/// The task's own cpu and memory.
+fn size(spec: &TaskDefinitionSpec) -> Result<(Option<CpuUnits>, Option<MiB>), Vec<Problem>> {
     let cpu = spec.cpu.as_ref().map(CpuUnits::parse).transpose();
     let memory = spec.memory.as_ref().map(MiB::parse).transpose();
-    problems.extend(cpu.as_ref().err().cloned());
-    problems.extend(memory.as_ref().err().cloned());
-    if let (Ok(cpu), Ok(memory)) = (&cpu, &memory) {
-        problems.extend(rules::beyond_the_task(&spec.container_definitions, *cpu, *memory));
+    match (cpu, memory) {
+        (Ok(cpu), Ok(memory)) => Ok((cpu, memory)),
+        (cpu, memory) => Err(cpu.err().into_iter().chain(memory.err()).collect()),
     }
-    let order = dependencies::start_order(&spec.container_definitions);
-    problems.extend(order.as_ref().err().cloned().into_iter().flatten());
-    let (Ok(cpu), Ok(memory), Ok(order), true) = (cpu, memory, order, problems.is_empty()) else {
-        return Err(problems);
-    };
+}
 
+/// Resolves a task definition. Fails only where no pod can be made of it.
+pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
+    let (size, order) = (size(spec), dependencies::start_order(&spec.container_definitions));
+    let ((cpu, memory), order) = match (size, order) {
+        (Ok(size), Ok(order)) => (size, order),
+        (size, order) => return Err([size.err(), order.err()].into_iter().flatten().flatten().collect()),
+    };
     let volumes: Vec<&Volume> = spec.volumes.iter().filter(|volume| lives_with_the_task(volume)).collect();
     let container = |index: &usize| {
         let definition = spec.container_definitions.get(*index)?;

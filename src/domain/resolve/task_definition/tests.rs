@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::TaskDefinitionSpec;
 use crate::domain::resolve::Problem;
-use crate::domain::resolve::task_definition::resolve;
+use crate::domain::resolve::task_definition::check;
 
 fn spec(change: &Value) -> TaskDefinitionSpec {
     let mut spec = json!({"containerDefinitions": [container("app", &json!({}))]});
@@ -24,7 +24,7 @@ fn containers(more: &[(&str, Value)]) -> Value {
 }
 
 fn problems(change: &Value) -> Vec<String> {
-    resolve(&spec(change)).err().unwrap_or_default().iter().map(Problem::to_string).collect()
+    check(&spec(change)).iter().map(Problem::to_string).collect()
 }
 
 #[test]
