@@ -142,9 +142,11 @@ impl Run {
         let events = Events::new(client.clone(), self.pod_name);
         let (runs, ready): (Vec<_>, Vec<_>) = scopes
             .into_iter()
-            .map(|scope| {
+            .enumerate()
+            .map(|(n, scope)| {
                 let (ready, seen) = watch::channel(false);
-                (controllers::run::run(client.clone(), scope, events.clone(), ready, stop.clone()), seen)
+                let run = controllers::run::run(client.clone(), scope, n == 0, events.clone(), ready, stop.clone());
+                (run, seen)
             })
             .unzip();
         let admin = admin::serve(self.admin_address, ready, stop.clone()).await?;

@@ -26,7 +26,7 @@ enum Difference {
 use Difference::{Added, IntOrString, Optional, Required};
 
 /// Every difference, by shape and member, with its reason.
-const DIFFERENCES: [(&str, &str, Difference, &str); 16] = [
+const DIFFERENCES: [(&str, &str, Difference, &str); 15] = [
     ("RegisterTaskDefinitionRequest", "family", Optional, "defaults to the object's name"),
     ("CreateServiceRequest", "serviceName", Optional, "defaults to the object's name"),
     ("CreateCapacityProviderRequest", "name", Optional, "defaults to the object's name"),

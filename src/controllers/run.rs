@@ -30,9 +30,16 @@ use crate::shell::events::Events;
 /// Most passes at once over objects of one kind.
 const CONCURRENCY: u16 = 32;
 
-/// Runs all controllers over one scope until `stop` says so; passes that have begun are finished first. `ready` is told once
-/// everything has been observed.
-pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sender<bool>, stop: CancellationToken) {
+/// Runs the controllers over one scope until `stop` says so; passes that have begun are finished first. `ready` is told once
+/// everything has been observed. Of several scopes in one process only one is to look after `cluster_scoped` kinds.
+pub async fn run(
+    client: Client,
+    scope: Scope,
+    cluster_scoped: bool,
+    events: Events,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
     let (services, services_writer) = reflector::store();
     let (task_definitions, task_definitions_writer) = reflector::store();
     let (revisions, revisions_writer) = reflector::store();
@@ -44,6 +51,9 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
     let (services_listed, task_definitions_listed, revisions_listed) = (listed(), listed(), listed());
     let (clusters_listed, capacity_providers_listed) = (listed(), listed());
     let (nodes_listed, tasks_listed) = (listed(), listed());
+    if !cluster_scoped {
+        capacity_providers_listed.complete();
+    }
     let caches = Caches {
         services: services.clone(),
         task_definitions: task_definitions.clone(),
@@ -93,6 +103,12 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
     };
     let node_watch = watch_nodes(client, nodes_writer, nodes_listed, || links.nodes_changed());
 
+    let capacity_providers_driven = async {
+        if cluster_scoped {
+            let (watch, triggers) = (capacity_provider_watch, capacity_provider_triggers);
+            drive::<CapacityProviders>(&context, watch, capacity_providers, triggers, &stop).await;
+        }
+    };
     let controllers = async {
         tokio::join!(
             drive::<Services>(&context, service_watch, services, service_triggers, &stop),
@@ -104,13 +120,7 @@ pub async fn run(client: Client, scope: Scope, events: Events, ready: watch::Sen
                 &stop
             ),
             drive::<Clusters>(&context, cluster_watch, clusters, cluster_triggers, &stop),
-            drive::<CapacityProviders>(
-                &context,
-                capacity_provider_watch,
-                capacity_providers,
-                capacity_provider_triggers,
-                &stop
-            ),
+            capacity_providers_driven,
         )
     };
     let announce_ready = async {

@@ -44,22 +44,42 @@ fn environment(container: &Container) -> Vec<EnvVar> {
 
 fn ports(container: &Container) -> Vec<ContainerPort> {
     let mut ports: Vec<ContainerPort> = Vec::new();
-    for (port, protocol) in &container.ports {
-        let protocol = match protocol {
-            TransportProtocol::Tcp => "TCP",
-            TransportProtocol::Udp => "UDP",
-        };
-        let port = ContainerPort {
-            container_port: i32::from(*port),
-            protocol: Some(protocol.to_owned()),
-            ..ContainerPort::default()
-        };
+    for port in &container.ports {
+        let (number, protocol) = (i32::from(port.number), protocol(port.protocol));
+        let taken = |name: &str| ports.iter().any(|other| other.name.as_deref() == Some(name));
+        let name = port.name.as_deref().filter(|name| is_service_name(name) && !taken(name));
         // Kubernetes takes a port once; in ECS two host ports may lead to one container port.
-        if !ports.contains(&port) {
-            ports.push(port);
+        let known =
+            |other: &ContainerPort| other.container_port == number && other.protocol.as_deref() == Some(protocol);
+        if !ports.iter().any(known) {
+            ports.push(ContainerPort {
+                container_port: number,
+                protocol: Some(protocol.to_owned()),
+                name: name.map(str::to_owned),
+                ..ContainerPort::default()
+            });
         }
     }
     ports
+}
+
+fn protocol(protocol: TransportProtocol) -> &'static str {
+    match protocol {
+        TransportProtocol::Tcp => "TCP",
+        TransportProtocol::Udp => "UDP",
+    }
+}
+
+/// Whether Kubernetes takes a port's name: at most 15 lower-case letters, digits and single hyphens, with a letter among them
+/// (RFC 6335). ECS allows 64 characters and underscores; a name that does not fit is left out, nothing depends on it.
+fn is_service_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=15).contains(&name.len())
+        && name.chars().all(legal)
+        && name.chars().any(|c| c.is_ascii_lowercase())
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--")
 }
 
 fn mounts(container: &Container) -> Vec<VolumeMount> {

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::names::{DeploymentId, TaskKey};
 use crate::domain::facts::DeploymentTasks;
 
+/// More tasks than any service has (ECS allows 5,000).
+const SLOTS_MAX: u32 = 1_000_000;
+
 /// The highest attempt of the tasks that have ended, by slot. Kept in status as ranges: `0-3:1` says that the
 /// slots 0 to 3 have each held one task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +28,8 @@ impl UsedAttempts {
             let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
             Some((first.parse().ok()?, last.parse().ok()?, attempt.parse().ok()?))
         };
-        let ranges = ranges.iter().filter_map(range);
+        // A person may have written anything; more slots than a service can have tasks are not a range of ours.
+        let ranges = ranges.iter().filter_map(range).filter(|(first, last, _)| last.saturating_sub(*first) < SLOTS_MAX);
         Self(ranges.flat_map(|(first, last, attempt)| (first..=last).map(move |slot| (slot, attempt))).collect())
     }
 

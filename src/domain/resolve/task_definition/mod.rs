@@ -7,7 +7,10 @@ mod tests;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::names::dns_label;
-use crate::api::{ContainerDefinition, HealthCheck, NetworkMode, TaskDefinitionSpec, TransportProtocol, Volume};
+use crate::api::{
+    ContainerDefinition, HealthCheck, MountPoint, NetworkMode, PortMapping, TaskDefinitionSpec, TransportProtocol,
+    Volume,
+};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{self, Role};
 use crate::domain::resolve::size::{CpuUnits, MiB};
@@ -65,7 +68,7 @@ pub struct Container {
     /// Names and values; of two with one name the later wins.
     pub environment: Vec<(String, String)>,
     /// Ports it listens on.
-    pub ports: Vec<(u16, TransportProtocol)>,
+    pub ports: Vec<Port>,
     /// CPU units guaranteed to it.
     pub cpu: Option<CpuUnits>,
     /// Memory set aside for it.
@@ -78,6 +81,17 @@ pub struct Container {
     pub stop_timeout: u32,
     /// Volumes mounted into it.
     pub mounts: Vec<Mount>,
+}
+
+/// A port that a container listens on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// The protocol.
+    pub protocol: TransportProtocol,
+    /// The name, for those who refer to it.
+    pub name: Option<String>,
 }
 
 /// A volume mounted into a container.
@@ -169,11 +183,12 @@ pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<
 }
 
 fn resolve_container(definition: &ContainerDefinition, role: Role, volumes: &[&Volume]) -> Container {
-    let port = |mapping: &crate::api::PortMapping| {
-        let port = u16::try_from(mapping.container_port?).ok().filter(|port| *port > 0)?;
-        Some((port, mapping.protocol.unwrap_or(TransportProtocol::Tcp)))
+    let port = |mapping: &PortMapping| {
+        let number = u16::try_from(mapping.container_port?).ok().filter(|number| *number > 0)?;
+        let protocol = mapping.protocol.unwrap_or(TransportProtocol::Tcp);
+        Some(Port { number, protocol, name: mapping.name.clone() })
     };
-    let mount = |mount: &crate::api::MountPoint| {
+    let mount = |mount: &MountPoint| {
         let volume = mount.source_volume.as_deref()?;
         volumes.iter().any(|known| known.name == volume).then_some(())?;
         let read_only = mount.read_only.unwrap_or(false);
