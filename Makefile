@@ -21,8 +21,8 @@ lint: ## Check format and lints
 crds: ## Generate the custom resource definitions
 	$(CARGO) run --locked --quiet -- crds --dir crds
 
-manifests: crds ## Generate them, and copy what the chart needs into it
-	cp crds/*.ecs.longshore.dev.yaml charts/longshore/files/crds/
+manifests: crds ## Bring the chart's copies of definitions and rights up to date
+	cp crds/*.longshore.dev.yaml charts/longshore/files/crds/
 	cp config/rbac/*_role.yaml charts/longshore/files/rbac/
 
 samples: ## Import config/samples/ecs into config/samples
