@@ -173,6 +173,7 @@ async fn drive<R: Reconciler>(
     <DeserializeGuard<R::Object> as Resource>::DynamicType: Eq + Hash + Clone + Debug + Unpin,
 {
     let driver = Arc::new(Driver::<R>::new(context.clone()));
+    let objects = store.clone();
     Controller::for_stream(watch, store)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(triggers)
@@ -180,7 +181,14 @@ async fn drive<R: Reconciler>(
         .run(Driver::reconcile, Driver::after_failure, driver.clone())
         .for_each(|outcome| async {
             match outcome {
-                Err(controller::Error::ObjectNotFound(gone)) => driver.forget(&gone.name, gone.namespace.as_deref()),
+                Err(controller::Error::ObjectNotFound(gone)) => {
+                    let object = ObjectRef::new(&gone.name);
+                    let object = gone.namespace.iter().fold(object, |object, namespace| object.within(namespace));
+                    // It may have been made again since.
+                    if objects.get(&object).is_none() {
+                        driver.forget(&gone.name, gone.namespace.as_deref());
+                    }
+                }
                 Err(controller::Error::QueueError(error)) => {
                     let kind = R::Object::kind(&());
                     tracing::warn!(%kind, %error, "the watch failed and will be tried again");

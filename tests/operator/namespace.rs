@@ -186,9 +186,17 @@ impl Namespace {
             + Sync
             + 'static,
     {
-        let object = await_condition(self.api::<K>(), name, |object: Option<&K>| object.is_some_and(&wanted));
+        let object = async {
+            loop {
+                let wanted = |object: Option<&K>| object.is_some_and(&wanted);
+                // A watch may break off at any time; then it begins anew.
+                if let Ok(Some(object)) = await_condition(self.api::<K>(), name, wanted).await {
+                    return object;
+                }
+            }
+        };
         if let Ok(object) = tokio::time::timeout(LIMIT, object).await {
-            return object.unwrap().unwrap();
+            return object;
         }
         let now = self.api::<K>().get_opt(name).await.unwrap();
         panic!("{what}: not within {LIMIT:?}; {name} is {now:#?}\n{}", self.log())

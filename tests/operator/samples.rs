@@ -55,7 +55,9 @@ async fn runs(namespace: &Namespace, name: &str, status: &TaskDefinitionStatus) 
     namespace.apply("Service", name, &json!({ "taskDefinition": revision, "desiredCount": 1 }));
     namespace.until_steady(name, &revision).await;
     let deleted = namespace.kubectl(&["delete", "esvc", name, "--timeout=30s"]);
-    assert!(deleted.status.success(), "{}", stderr(&deleted));
+    let now = namespace.kubectl(&["get", "esvc,pods", "--output=yaml"]);
+    let now = String::from_utf8_lossy(&now.stdout);
+    assert!(deleted.status.success(), "{}\n{now}\n{}", stderr(&deleted), namespace.log());
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn a_task_whose_essential_container_exits_is_replaced_and_recorded_with_it
 
 #[tokio::test]
 async fn tasks_of_a_node_that_is_gone_are_started_elsewhere() {
-    let namespace = Namespace::new("lost").await;
+    let namespace = Namespace::alone("lost").await;
     let nodes = longshore_test_cluster::Nodes { prefix: "lost".to_owned(), ..longshore_test_cluster::Nodes::count(1) };
     let node = namespace.cluster.create_nodes(&nodes).await.unwrap().remove(0);
     namespace.apply_default_cluster();

@@ -13,6 +13,8 @@ use crate::shell::written::is_newer;
 
 /// How long a write may stay in flight before we look for ourselves what became of it.
 const PENDING_FOR: Duration = Duration::from_secs(30);
+/// How long to wait before looking what became of a write that got no clear answer.
+const LOOK_SOON: Duration = Duration::from_millis(500);
 /// How long to wait before looking once more.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -239,10 +241,14 @@ impl TaskIndex {
         creates.chain(deletes.map(|(uid, (pod, _))| Overdue::Delete { pod: pod.clone(), uid: uid.clone() })).collect()
     }
 
-    /// How soon the first write in flight will have been so for too long.
+    /// How soon to look what became of a write in flight.
     pub fn overdue_in(&self, service: &Uid) -> Option<Duration> {
         let index = self.lock();
         let tasks = index.services.get(service)?;
+        let fresh = |in_flight: &InFlight| in_flight.uncertain && in_flight.since.elapsed() < LOOK_AGAIN;
+        if tasks.creating.values().any(|(_, at)| fresh(at)) || tasks.deleting.values().any(|(_, at)| fresh(at)) {
+            return Some(LOOK_SOON);
+        }
         let creates = tasks.creating.values().map(|(_, in_flight)| in_flight);
         let first =
             creates.chain(tasks.deleting.values().map(|(_, in_flight)| in_flight)).map(|in_flight| in_flight.since);
