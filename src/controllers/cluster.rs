@@ -9,6 +9,7 @@ use kube::{Api, ResourceExt};
 
 use crate::api::names::cluster_name;
 use crate::api::{Cluster, ClusterStatus, labels};
+use crate::controllers::is_older;
 use crate::domain::Plan;
 use crate::domain::cluster;
 use crate::shell::Context;
@@ -20,6 +21,7 @@ pub struct Clusters;
 
 /// What a cluster's plan is made from.
 pub struct Seen {
+    taken_by: Option<String>,
     services: Vec<String>,
     running: usize,
     pending: usize,
@@ -52,7 +54,13 @@ impl Reconciler for Clusters {
     async fn observe(context: &Context, object: &Cluster) -> Seen {
         let name = object.spec.cluster_name.clone().unwrap_or_else(|| object.name_any());
         let nodes = context.caches.nodes.state().len();
-        let mut seen = Seen { services: Vec::new(), running: 0, pending: 0, nodes };
+        let clusters = context.caches.clusters.state();
+        let others = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
+        let taken_by = others
+            .filter(|other| other.namespace() == object.namespace() && is_older(*other, object))
+            .find(|other| other.spec.cluster_name.clone().unwrap_or_else(|| other.name_any()) == name)
+            .map(ResourceExt::name_any);
+        let mut seen = Seen { taken_by, services: Vec::new(), running: 0, pending: 0, nodes };
         for guard in context.caches.services.state() {
             let Ok(service) = &guard.0 else {
                 // What cannot be read may run in any cluster.
@@ -79,6 +87,7 @@ impl Reconciler for Clusters {
             deleting: object.metadata.deletion_timestamp.is_some(),
             spec: &object.spec,
             status,
+            taken_by: seen.taken_by.as_deref(),
             services: seen.services.clone(),
             running: seen.running,
             pending: seen.pending,

@@ -302,6 +302,14 @@ impl Links {
 
     fn cluster_changed(&self, cluster: &Cluster) {
         let name = cluster.spec.cluster_name.clone().unwrap_or_else(|| cluster.name_any());
+        // Whoever has the name next is another object.
+        for guard in self.caches.clusters.state() {
+            let same_name =
+                |other: &Cluster| other.spec.cluster_name.clone().unwrap_or_else(|| other.name_any()) == name;
+            if guard.namespace() == cluster.namespace() && guard.0.as_ref().is_ok_and(same_name) {
+                self.triggers.clusters.send(&guard.name_any(), guard.namespace().as_deref());
+            }
+        }
         self.services_where(cluster.namespace().as_deref(), |service| {
             cluster_name(service.spec.cluster.as_deref()) == name
         });

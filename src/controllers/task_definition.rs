@@ -11,6 +11,7 @@ use crate::api::names::{RevisionName, TaskDefinitionName, Uid, label_value};
 use crate::api::{
     RevisionStatus, Service, TaskDefinition, TaskDefinitionRevision, TaskDefinitionSpec, TaskDefinitionStatus, labels,
 };
+use crate::controllers::is_older;
 use crate::domain::Plan;
 use crate::domain::resolve::task_definition::family;
 use crate::domain::task_definition::{self, Action, Revision};
@@ -68,7 +69,7 @@ impl Reconciler for TaskDefinitions {
         let others = caches.task_definitions.state();
         let others = others.iter().filter_map(|guard| guard.0.as_ref().ok());
         let taken_by = others
-            .filter(|other| here(other.namespace()) && is_older(other, object))
+            .filter(|other| here(other.namespace()) && is_older(*other, object))
             .find(|other| crate::domain::resolve::task_definition::family(&other.spec, &other.name_any()) == family)
             .map(ResourceExt::name_any);
 
@@ -180,10 +181,4 @@ fn numbers_in_use(context: &Context, service: &Service, family: &str) -> Option<
         used.filter(|revision| revision.family.as_str() == family).map(|revision| revision.number).collect();
     let names_it = named.is_some_and(|named| named.family().as_str() == family);
     (names_it || !numbers.is_empty()).then_some(numbers)
-}
-
-/// Of two objects with one family, the older one has it.
-fn is_older(one: &TaskDefinition, other: &TaskDefinition) -> bool {
-    let age = |object: &TaskDefinition| (object.creation_timestamp().map(|time| time.0), object.name_any());
-    one.uid() != other.uid() && age(one) < age(other)
 }

@@ -20,6 +20,8 @@ pub struct Observed<'a> {
     pub spec: &'a ClusterSpec,
     /// Its status as last written.
     pub status: &'a ClusterStatus,
+    /// An older object that has the same name in ECS.
+    pub taken_by: Option<&'a str>,
     /// The services in it.
     pub services: Vec<String>,
     /// RUNNING tasks in it.
@@ -32,10 +34,18 @@ pub struct Observed<'a> {
 
 /// Plans one pass over a cluster.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Infallible, ClusterStatus> {
-    let in_use = !seen.services.is_empty();
+    // Of two objects with one name the older is the cluster: its services are not the other's.
+    let services: &[String] = if seen.taken_by.is_none() { &seen.services } else { &[] };
+    let in_use = !services.is_empty();
     let summary = match (seen.deleting, in_use) {
+        (false, _) if seen.taken_by.is_some() => {
+            let other = seen.taken_by.unwrap_or_default();
+            let message =
+                format!("spec.clusterName: the Cluster {other:?} has this name already; give this one another");
+            Summary::Stalled(Reason::InvalidSpec, message)
+        }
         (true, true) => {
-            let message = format!("the cluster still has the services {}; delete them first", seen.services.join(", "));
+            let message = format!("the cluster still has the services {}; delete them first", services.join(", "));
             Summary::Reconciling(Reason::InUse, message)
         }
         (true, false) => Summary::Reconciling(Reason::Draining, "the cluster is being deleted".to_owned()),
@@ -50,9 +60,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Infallible, ClusterStat
             .build(),
         status: Some(if seen.deleting { ClusterState::Deprovisioning } else { ClusterState::Active }),
         registered_container_instances_count: count(seen.nodes),
-        running_tasks_count: count(seen.running),
-        pending_tasks_count: count(seen.pending),
-        active_services_count: count(seen.services.len()),
+        running_tasks_count: count(if in_use { seen.running } else { 0 }),
+        pending_tasks_count: count(if in_use { seen.pending } else { 0 }),
+        active_services_count: count(services.len()),
     };
     Plan { actions: Vec::new(), status, hold: !seen.deleting || in_use, wake_at: None }
 }
@@ -63,7 +73,8 @@ mod tests {
 
     fn seen<'a>(spec: &'a ClusterSpec, status: &'a ClusterStatus, deleting: bool, services: &[&str]) -> Observed<'a> {
         let services = services.iter().map(|name| (*name).to_owned()).collect();
-        Observed { generation: Some(1), deleting, spec, status, services, running: 3, pending: 1, nodes: 2 }
+        let taken_by = None;
+        Observed { generation: Some(1), deleting, spec, status, taken_by, services, running: 3, pending: 1, nodes: 2 }
     }
 
     #[test]
@@ -74,6 +85,16 @@ mod tests {
         let ready = &plan.status.conditions[0];
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "InUse"));
         assert!(ready.message.contains("api, web"), "{}", ready.message);
+    }
+
+    #[test]
+    fn of_two_objects_with_one_cluster_name_the_younger_is_no_cluster_and_can_go() {
+        let (spec, status) = (ClusterSpec::default(), ClusterStatus::default());
+        let seen = |deleting| Observed { taken_by: Some("blue"), ..seen(&spec, &status, deleting, &["api"]) };
+        let ready = plan(&seen(false), Timestamp::UNIX_EPOCH).status.conditions.remove(0);
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "InvalidSpec"));
+        assert!(ready.message.contains("\"blue\""), "{}", ready.message);
+        assert!(!plan(&seen(true), Timestamp::UNIX_EPOCH).hold);
     }
 
     #[test]
