@@ -52,13 +52,13 @@ impl Reconciler for Clusters {
     }
 
     async fn observe(context: &Context, object: &Cluster) -> Seen {
-        let name = object.spec.cluster_name.clone().unwrap_or_else(|| object.name_any());
+        let name = object.cluster_name();
         let nodes = context.caches.nodes.state().len();
         let clusters = context.caches.clusters.state();
         let others = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
         let taken_by = others
             .filter(|other| other.namespace() == object.namespace() && is_older(*other, object))
-            .find(|other| other.spec.cluster_name.clone().unwrap_or_else(|| other.name_any()) == name)
+            .find(|other| other.cluster_name() == name)
             .map(ResourceExt::name_any);
         let mut seen = Seen { taken_by, services: Vec::new(), running: 0, pending: 0, nodes };
         for guard in context.caches.services.state() {

@@ -256,11 +256,11 @@ impl Links {
         }
         let cluster = cluster_name(service.spec.cluster.as_deref());
         for guard in self.caches.clusters.state() {
-            if let Ok(candidate) = &guard.0 {
-                let name = candidate.spec.cluster_name.as_deref().or(candidate.metadata.name.as_deref());
-                if candidate.metadata.namespace == service.metadata.namespace && name == Some(cluster) {
-                    self.triggers.clusters.send(&candidate.name_any(), candidate.namespace().as_deref());
-                }
+            if let Ok(candidate) = &guard.0
+                && candidate.metadata.namespace == service.metadata.namespace
+                && candidate.cluster_name() == cluster
+            {
+                self.triggers.clusters.send(&candidate.name_any(), candidate.namespace().as_deref());
             }
         }
         let deployed = service.status.iter().flat_map(|status| &status.deployments);
@@ -301,11 +301,10 @@ impl Links {
     }
 
     fn cluster_changed(&self, cluster: &Cluster) {
-        let name = cluster.spec.cluster_name.clone().unwrap_or_else(|| cluster.name_any());
+        let name = cluster.cluster_name();
         // Whoever has the name next is another object.
         for guard in self.caches.clusters.state() {
-            let same_name =
-                |other: &Cluster| other.spec.cluster_name.clone().unwrap_or_else(|| other.name_any()) == name;
+            let same_name = |other: &Cluster| other.cluster_name() == name;
             if guard.namespace() == cluster.namespace() && guard.0.as_ref().is_ok_and(same_name) {
                 self.triggers.clusters.send(&guard.name_any(), guard.namespace().as_deref());
             }

@@ -203,9 +203,8 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
     // What runs in a cluster that is being deleted goes on; nothing new comes in.
     let deployed = object.status.as_ref().is_some_and(|status| !status.deployments.is_empty());
     let cluster = clusters.iter().filter_map(|guard| guard.0.as_ref().ok()).any(|candidate| {
-        let name = candidate.spec.cluster_name.as_deref().or(candidate.metadata.name.as_deref());
         let open = deployed || candidate.metadata.deletion_timestamp.is_none();
-        candidate.metadata.namespace == namespace && name == Some(cluster) && open
+        candidate.metadata.namespace == namespace && candidate.cluster_name() == cluster && open
     });
     let named = object.spec.task_definition.as_deref().and_then(|name| name.parse::<TaskDefinitionName>().ok());
     let running =

@@ -109,3 +109,10 @@ pub struct ClusterServiceConnectDefaultsRequest {
     /// Name or ARN of the namespace.
     pub namespace: String,
 }
+
+impl Cluster {
+    /// The name that services know the cluster by; it defaults to the name of the object.
+    pub fn cluster_name(&self) -> &str {
+        self.spec.cluster_name.as_deref().or(self.metadata.name.as_deref()).unwrap_or_default()
+    }
+}
