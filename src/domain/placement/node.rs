@@ -1,0 +1,214 @@
+//! A node, as ECS sees a container instance.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+/// The attribute that names an instance's Availability Zone.
+pub const AVAILABILITY_ZONE: &str = "ecs.availability-zone";
+
+/// Most characters an attribute's name may have (ECS's limit).
+const ATTRIBUTE_NAME_MAX: usize = 128;
+
+/// What placement knows of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeFact {
+    /// The node's name. It stands for ECS's container instance id.
+    pub name: String,
+    /// The node's labels.
+    pub labels: BTreeMap<String, String>,
+    /// `spec.unschedulable`, which `kubectl cordon` and `kubectl drain` set.
+    pub unschedulable: bool,
+    /// The node's taints.
+    pub taints: Vec<Taint>,
+    /// When the node joined: ECS's `registeredAt`.
+    pub created_at: Option<Timestamp>,
+    /// The version of the kubelet, which is to a node what the container agent is to a container instance: `v1.34.2`.
+    pub kubelet_version: Option<String>,
+}
+
+/// A taint, without the time at which it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: Option<String>,
+    /// What it does.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaintEffect {
+    /// No new pods.
+    NoSchedule,
+    /// New pods only where nothing else is left.
+    PreferNoSchedule,
+    /// No pods at all.
+    NoExecute,
+}
+
+impl NodeFact {
+    /// The value of an ECS attribute. The four attributes that Kubernetes has a well-known label for are read from it; every
+    /// other attribute is the label of the same name, so that `attribute:team` is what `kubectl label node N team=…` sets.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let label = match name {
+            AVAILABILITY_ZONE => "topology.kubernetes.io/zone",
+            "ecs.instance-type" => "node.kubernetes.io/instance-type",
+            "ecs.os-type" => "kubernetes.io/os",
+            "ecs.cpu-architecture" => "kubernetes.io/arch",
+            other => other,
+        };
+        match self.labels.get(label).map(String::as_str) {
+            // The one value that ECS and Kubernetes spell differently.
+            Some("amd64") if name == "ecs.cpu-architecture" => Some("x86_64"),
+            value => value,
+        }
+    }
+
+    /// Whether the node is what ECS calls DRAINING: the service's tasks on it are to be replaced elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.unschedulable
+    }
+
+    /// Whether a task that tolerates nothing can be placed here.
+    pub fn takes_new_tasks(&self) -> bool {
+        let repels = |taint: &Taint| matches!(taint.effect, TaintEffect::NoSchedule | TaintEffect::NoExecute);
+        !self.is_draining() && !self.taints.iter().any(repels)
+    }
+
+    /// Whether the node's agent is in touch. Kubernetes taints a node whose kubelet is not.
+    pub fn is_agent_connected(&self) -> bool {
+        let out_of_touch = |taint: &Taint| {
+            matches!(taint.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+        };
+        !self.taints.iter().any(out_of_touch)
+    }
+}
+
+/// A node together with the tasks on it: what a cluster query is asked of.
+#[derive(Debug, Clone, Copy)]
+pub struct Instance<'a> {
+    /// The node.
+    pub node: &'a NodeFact,
+    /// The groups of the tasks on it, such as `service:web` and `family:batch`.
+    pub task_groups: &'a BTreeSet<String>,
+    /// How many tasks run on it, of whatever service.
+    pub running_tasks: u64,
+}
+
+/// The name of an attribute, as ECS allows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttributeName(String);
+
+impl AttributeName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a name may hold this character.
+    pub(super) fn allows(c: char) -> bool {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '\\' | '.')
+    }
+}
+
+impl FromStr for AttributeName {
+    type Err = AttributeNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=ATTRIBUTE_NAME_MAX).contains(&text.len()) && text.chars().all(Self::allows);
+        if fits { Ok(Self(text.to_owned())) } else { Err(AttributeNameError(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for AttributeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Not the name of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the name of an attribute: use 1 to 128 letters, digits and -_./\\")]
+pub struct AttributeNameError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(labels: &[(&str, &str)]) -> NodeFact {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        NodeFact { name: "node-1".to_owned(), labels, ..NodeFact::default() }
+    }
+
+    fn tainted(key: &str, effect: TaintEffect) -> NodeFact {
+        NodeFact { taints: vec![Taint { key: key.to_owned(), value: None, effect }], ..node(&[]) }
+    }
+
+    #[test]
+    fn built_in_attributes_are_kubernetes_well_known_labels() {
+        let node = node(&[
+            ("topology.kubernetes.io/zone", "eu-central-1a"),
+            ("node.kubernetes.io/instance-type", "m7i.large"),
+            ("kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", "amd64"),
+        ]);
+        for (name, value) in [
+            ("ecs.availability-zone", "eu-central-1a"),
+            ("ecs.instance-type", "m7i.large"),
+            ("ecs.os-type", "linux"),
+            ("ecs.cpu-architecture", "x86_64"),
+            ("kubernetes.io/arch", "amd64"),
+        ] {
+            assert_eq!(node.attribute(name), Some(value), "{name}");
+        }
+        assert_eq!(node.attribute("ecs.os-family"), None);
+    }
+
+    #[test]
+    fn every_other_attribute_is_the_label_of_the_same_name() {
+        let node = node(&[("stack", "prod"), ("example.com/rack", "7"), ("marker", "")]);
+        assert_eq!(node.attribute("stack"), Some("prod"));
+        assert_eq!(node.attribute("example.com/rack"), Some("7"));
+        assert_eq!(node.attribute("marker"), Some(""));
+        assert_eq!(node.attribute("absent"), None);
+    }
+
+    #[test]
+    fn a_cordoned_node_is_draining_and_takes_no_new_tasks() {
+        let cordoned = NodeFact { unschedulable: true, ..node(&[]) };
+        assert!(cordoned.is_draining() && !cordoned.takes_new_tasks());
+        assert!(!node(&[]).is_draining() && node(&[]).takes_new_tasks());
+    }
+
+    #[test]
+    fn a_taint_that_repels_pods_keeps_new_tasks_away_and_drains_nothing() {
+        for (effect, takes) in
+            [(TaintEffect::NoSchedule, false), (TaintEffect::NoExecute, false), (TaintEffect::PreferNoSchedule, true)]
+        {
+            let node = tainted("dedicated", effect);
+            assert_eq!((node.takes_new_tasks(), node.is_draining()), (takes, false), "{effect:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_whose_kubelet_is_out_of_touch_has_a_disconnected_agent() {
+        assert!(tainted("dedicated", TaintEffect::NoExecute).is_agent_connected());
+        assert!(!tainted("node.kubernetes.io/not-ready", TaintEffect::NoSchedule).is_agent_connected());
+        assert!(!tainted("node.kubernetes.io/unreachable", TaintEffect::NoExecute).is_agent_connected());
+    }
+
+    #[test]
+    fn an_attribute_name_has_1_to_128_letters_digits_and_separators() {
+        for name in ["a", r"ecs.os-type/x_1\y", &"a".repeat(128)] {
+            assert!(name.parse::<AttributeName>().is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a:b", "ä", &"a".repeat(129)] {
+            assert!(name.parse::<AttributeName>().is_err(), "{name}");
+        }
+    }
+}
