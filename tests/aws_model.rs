@@ -26,13 +26,14 @@ enum Difference {
 use Difference::{Added, IntOrString, Optional, Required};
 
 /// Every difference, by shape and member, with its reason.
-const DIFFERENCES: [(&str, &str, Difference, &str); 15] = [
+const DIFFERENCES: [(&str, &str, Difference, &str); 16] = [
     ("RegisterTaskDefinitionRequest", "family", Optional, "defaults to the object's name"),
     ("CreateServiceRequest", "serviceName", Optional, "defaults to the object's name"),
     ("CreateCapacityProviderRequest", "name", Optional, "defaults to the object's name"),
     ("RegisterTaskDefinitionRequest", "cpu", IntOrString, "definitions in the wild have both"),
     ("RegisterTaskDefinitionRequest", "memory", IntOrString, "definitions in the wild have both"),
     ("RegisterTaskDefinitionRequest", "kubernetes", Added, "what ECS has no member for"),
+    ("CreateServiceRequest", "kubernetes", Added, "what ECS has no member for"),
     ("CreateCapacityProviderRequest", "kubernetes", Added, "the nodes the provider stands for"),
     ("RegisterTaskDefinitionRequest", "revision", Added, "a revision has its number next to the definition"),
     ("ContainerDefinition", "name", Required, "ECS refuses a container without; key of the list"),

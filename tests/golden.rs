@@ -10,6 +10,7 @@ use longshore::api::TaskDefinitionSpec;
 use longshore::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
 use longshore::domain::pod::{self, ServiceOwner};
 use longshore::domain::resolve::task_definition::{family, resolve};
+use longshore::domain::service::Start;
 use serde_json::Value;
 
 #[test]
@@ -56,10 +57,11 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
         namespace: "shop".to_owned(),
         uid: Uid("6f2c2f0e-5a0e-4d53-9d5c-2a8f7c1f3b11".to_owned()),
         cluster: "Blue_Cluster".to_owned(),
+        deregistration_delay: 0,
     };
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
-    pod::build(&resolve(&spec).unwrap(), &owner, key, &revision)
+    pod::build(&resolve(&spec).unwrap(), &owner, &Start { key, revision, images: Vec::new().into(), node: None })
 }
 
 /// Puts down each member in which two values differ, by its path.

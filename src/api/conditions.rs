@@ -61,6 +61,18 @@ pub enum Reason {
     Scaling,
     /// The minimum and maximum percent leave no room to replace a task.
     DeploymentBlocked,
+    /// The deployment has failed, and the service goes back to the last one that completed.
+    RollingBack,
+    /// The deployment has failed, and what runs is the last one that completed.
+    RolledBack,
+    /// The deployment has failed or was stopped, and there was no way back, or none was asked for.
+    DeploymentFailed,
+    /// A person has paused the deployment.
+    DeploymentPaused,
+    /// Tasks fail to start again and again; the next one is started later.
+    LaunchThrottled,
+    /// Tasks are protected from scale-in, and there are more of them than there are to be.
+    TasksProtected,
     /// The object is being deleted and its tasks stop.
     Draining,
     /// The object is being deleted, and others still need it.
@@ -87,6 +99,12 @@ impl Reason {
             Self::SteadyState => "SteadyState",
             Self::Scaling => "Scaling",
             Self::DeploymentBlocked => "DeploymentBlocked",
+            Self::RollingBack => "RollingBack",
+            Self::RolledBack => "RolledBack",
+            Self::DeploymentFailed => "DeploymentFailed",
+            Self::DeploymentPaused => "DeploymentPaused",
+            Self::LaunchThrottled => "LaunchThrottled",
+            Self::TasksProtected => "TasksProtected",
             Self::Draining => "Draining",
             Self::InUse => "InUse",
             Self::WriteRefused => "WriteRefused",

@@ -32,3 +32,23 @@ pub struct CapacityProviderKubernetes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_class_name: Option<String>,
 }
+
+/// What ECS has no member for in a service. None of it starts a deployment.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceKubernetes {
+    /// Seconds that a task without health check and without target group has to be RUNNING before it counts as healthy; 40,
+    /// as on ECS, unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub healthy_after_seconds: Option<i32>,
+    /// Seconds between the moment at which a task that is to stop gets no new connections and its stop signal: the
+    /// deregistration delay of a target group. 0 unless given, 300 for a service with load balancers, as on ECS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub deregistration_delay_seconds: Option<i32>,
+    /// Whether a task of a new deployment that dies right after it ran counts for the circuit breaker and the launch throttle.
+    /// ECS counts only tasks that fail to start or fail their health checks; here it counts unless this is false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_early_exits: Option<bool>,
+}

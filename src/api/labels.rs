@@ -36,6 +36,27 @@ pub const CONTAINER_NAMES: &str = key!("container-names");
 /// Annotation that a person puts on a `TaskDefinitionRevision` to deregister it (ECS's `DeregisterTaskDefinition`).
 pub const DEREGISTER: &str = key!("deregister");
 
+/// Annotation on a task pod of a DAEMON service: the node that it is for.
+pub const NODE: &str = key!("node");
+/// Annotation on a task pod: how many seconds after its containers have started a health check that has never passed has failed.
+/// It is there exactly when an essential container has a health check.
+pub const HEALTH_CHECK_DEADLINE: &str = key!("health-check-deadline");
+/// Annotation on a task pod, put there by the task itself or a person: until when (RFC 3339) neither scale-in nor a deployment
+/// stops the task (ECS's task scale-in protection).
+pub const PROTECTED_UNTIL: &str = key!("protected-until");
+
+/// Annotation on a `Service`: a token. Another token than before starts a deployment although nothing else has changed (ECS's
+/// `forceNewDeployment`); taking it away does not.
+pub const FORCE_NEW_DEPLOYMENT: &str = key!("force-new-deployment");
+/// Annotation on a `Service`: the id of the deployment that is to be given up for the last one that completed (ECS's
+/// `StopServiceDeployment` with `ROLLBACK`). Of no effect on any other deployment, so it may stay.
+pub const ROLLBACK_DEPLOYMENT: &str = key!("rollback-deployment");
+/// Annotation on a `Service`: the id of the deployment that is to stop where it is (`StopServiceDeployment` with `ABORT`).
+pub const STOP_DEPLOYMENT: &str = key!("stop-deployment");
+/// Annotation on a `Service`: the id of the deployment that is to pause, or `true` for whichever there is. It continues when the
+/// annotation goes (ECS's `ContinueServiceDeployment`).
+pub const PAUSE_DEPLOYMENT: &str = key!("pause-deployment");
+
 /// Finalizer on a `Service`: its tasks are stopped before the object goes.
 pub const DRAIN_FINALIZER: &str = key!("drain");
 /// Finalizer on what others may refer to (`TaskDefinition`, `Cluster`): it stays while it is in use.

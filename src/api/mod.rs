@@ -40,7 +40,7 @@ pub use cluster::{
     ExecuteCommandLogging, ManagedStorageConfiguration,
 };
 pub use environment::{EnvironmentFile, EnvironmentFileType, KeyValuePair, RepositoryCredentials, Secret};
-pub use kubernetes::{CapacityProviderKubernetes, TaskDefinitionKubernetes};
+pub use kubernetes::{CapacityProviderKubernetes, ServiceKubernetes, TaskDefinitionKubernetes};
 pub use logging::{FirelensConfiguration, FirelensConfigurationType, LogConfiguration, LogDriver};
 pub use manifest::{Manifest, crds, manifests};
 pub use placement::{
@@ -49,21 +49,22 @@ pub use placement::{
 };
 pub use service::{
     AccessType, AdvancedConfiguration, AssignPublicIp, AvailabilityZoneRebalancing, AwsVpcConfiguration,
-    CanaryConfiguration, Deployment, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration,
-    DeploymentController, DeploymentControllerType, DeploymentEarlySuccessCriteria, DeploymentLifecycleHook,
-    DeploymentLifecycleHookAction, DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType,
-    DeploymentLifecycleHookTimeoutConfiguration, DeploymentState, DeploymentStrategy, EbsResourceType,
-    EbsTagSpecification, GatewayConnector, GatewayConnectorDeregistrationDelay, GatewayConnectorFilters,
-    GatewayConnectorHealthCheck, GatewayConnectorHealthCheckMatcher, GatewayConnectorHealthCheckProtocol, LaunchType,
-    LinearConfiguration, LoadBalancer, MetricConfiguration, MonitoringConfiguration, NetworkConfiguration,
+    CanaryConfiguration, ContainerImage, Deployment, DeploymentAlarms, DeploymentCircuitBreaker,
+    DeploymentCircuitBreakerStatus, DeploymentConfiguration, DeploymentController, DeploymentControllerType,
+    DeploymentEarlySuccessCriteria, DeploymentLifecycleHook, DeploymentLifecycleHookAction,
+    DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType, DeploymentLifecycleHookTimeoutConfiguration,
+    DeploymentState, DeploymentStrategy, EbsResourceType, EbsTagSpecification, GatewayConnector,
+    GatewayConnectorDeregistrationDelay, GatewayConnectorFilters, GatewayConnectorHealthCheck,
+    GatewayConnectorHealthCheckMatcher, GatewayConnectorHealthCheckProtocol, LaunchType, Launches, LinearConfiguration,
+    LoadBalancer, MetricConfiguration, MonitoringConfiguration, MonitoringStatus, NetworkConfiguration, Rollback,
     RolloutState, SchedulingStrategy, Service, ServiceConnectAccessLogConfiguration, ServiceConnectAccessLoggingFormat,
     ServiceConnectClientAlias, ServiceConnectConfiguration, ServiceConnectContainerConfiguration,
     ServiceConnectContainerLogLevel, ServiceConnectIncludeQueryParameters, ServiceConnectService,
     ServiceConnectTestTrafficHeaderMatchRules, ServiceConnectTestTrafficHeaderRules, ServiceConnectTestTrafficRules,
-    ServiceConnectTlsCertificateAuthority, ServiceConnectTlsConfiguration, ServiceEvent,
-    ServiceManagedEbsVolumeConfiguration, ServiceRegistry, ServiceRevisionCleanup, ServiceSpec, ServiceState,
-    ServiceStatus, ServiceVolumeConfiguration, StopCode, StoppedContainer, StoppedTask, TaskFilesystemType,
-    ThresholdConfiguration, ThresholdType, TimeoutConfiguration, VpcLatticeAdvancedConfiguration,
+    ServiceConnectTlsCertificateAuthority, ServiceConnectTlsConfiguration, ServiceDeployment, ServiceDeploymentStatus,
+    ServiceEvent, ServiceManagedEbsVolumeConfiguration, ServiceRegistry, ServiceRevisionCleanup, ServiceSpec,
+    ServiceState, ServiceStatus, ServiceVolumeConfiguration, StopCode, StoppedContainer, StoppedTask,
+    TaskFilesystemType, ThresholdConfiguration, ThresholdType, TimeoutConfiguration, VpcLatticeAdvancedConfiguration,
     VpcLatticeConfiguration,
 };
 pub use tags::{PropagateTags, Tag};

@@ -263,6 +263,11 @@ pub fn short_hash(parts: &[&str]) -> String {
     hex(&digest(parts), 16)
 }
 
+/// A number made of a text, for numbers that only have to differ.
+pub fn short_number(text: &str) -> u32 {
+    digest(&[text]).iter().take(4).fold(0_u32, |number, byte| (number << 8) | u32::from(*byte))
+}
+
 /// Why a text is not the name it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {

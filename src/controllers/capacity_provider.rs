@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, ResourceExt};
+use kube::Api;
 
 use crate::api::{CapacityProvider, CapacityProviderStatus, labels};
 use crate::domain::Plan;
@@ -45,7 +45,7 @@ impl Reconciler for CapacityProviders {
     }
 
     async fn observe(context: &Context, _: &CapacityProvider) -> Seen {
-        Seen(context.caches.nodes.state().iter().map(|node| node.labels().clone()).collect())
+        Seen(context.caches.nodes.nodes().values().map(|node| node.labels.clone()).collect())
     }
 
     fn plan(

@@ -53,7 +53,7 @@ impl Reconciler for Clusters {
 
     async fn observe(context: &Context, object: &Cluster) -> Seen {
         let name = object.cluster_name();
-        let nodes = context.caches.nodes.state().len();
+        let nodes = context.caches.nodes.nodes().len();
         let clusters = context.caches.clusters.state();
         let others = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
         let taken_by = others

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::names::{TaskDefinitionName, cluster_name};
-use crate::api::{CapacityProvider, Cluster, Service, TaskDefinition, TaskDefinitionRevision};
+use crate::api::{CapacityProvider, Cluster, SchedulingStrategy, Service, TaskDefinition, TaskDefinitionRevision};
 use crate::controllers::capacity_provider::CapacityProviders;
 use crate::controllers::cluster::Clusters;
 use crate::controllers::service::Services;
@@ -60,14 +60,13 @@ pub async fn run(
     let (revisions, revisions_sink) = sink(revisions_listed);
     let (clusters, clusters_sink) = sink(clusters_listed);
     let (capacity_providers, capacity_providers_sink) = sink(providers_listed);
-    let (nodes, nodes_sink) = sink(nodes_listed);
     let caches = Caches {
         services: services.clone(),
         task_definitions: task_definitions.clone(),
         revisions,
         clusters: clusters.clone(),
         capacity_providers: capacity_providers.clone(),
-        nodes,
+        nodes: Arc::default(),
         tasks: Arc::new(TaskIndex::default()),
         ready: caches_ready,
     };
@@ -107,12 +106,10 @@ pub async fn run(
         |_: &DeserializeGuard<CapacityProvider>| {},
         || {},
     );
-    let task_watch = {
-        let triggers = links.triggers.clone();
-        let changed = move |service: &str, namespace: &str| triggers.services.send(service, Some(namespace));
-        watch_tasks(scope.api(client.clone()), caches.tasks.clone(), tasks_listed, changed)
-    };
-    let node_watch = watch_nodes(client, nodes_sink, || links.nodes_changed());
+    let task_changed =
+        |service: &str, namespace: &str, node: Option<&str>| links.task_changed(service, namespace, node);
+    let task_watch = watch_tasks(scope.api(client.clone()), caches.tasks.clone(), tasks_listed, task_changed);
+    let node_watch = watch_nodes(client, caches.nodes.clone(), nodes_listed, |node| links.node_changed(node));
 
     let capacity_providers_driven = async {
         if cluster_scoped {
@@ -321,6 +318,34 @@ impl Links {
                 && concerned(service)
             {
                 self.triggers.services.send(&service.name_any(), namespace);
+            }
+        }
+    }
+
+    /// A task has changed. On a node that drains, the task of a DAEMON service may have waited for it to go.
+    fn task_changed(&self, service: &str, namespace: &str, node: Option<&str>) {
+        self.triggers.services.send(service, Some(namespace));
+        if node.is_some_and(|node| self.caches.nodes.is_draining(node)) {
+            self.daemons_changed();
+        }
+    }
+
+    /// A node has come, gone or changed: tasks may have to leave it, or come to it.
+    fn node_changed(&self, node: &str) {
+        self.nodes_changed();
+        for (namespace, service) in self.caches.tasks.services_on(node) {
+            self.triggers.services.send(&service, Some(&namespace));
+        }
+        self.daemons_changed();
+    }
+
+    /// DAEMON services follow the nodes, and the tasks that leave them.
+    fn daemons_changed(&self) {
+        for guard in self.caches.services.state() {
+            if let Ok(service) = &guard.0
+                && service.spec.scheduling_strategy == Some(SchedulingStrategy::Daemon)
+            {
+                self.triggers.services.send(&service.name_any(), service.namespace().as_deref());
             }
         }
     }

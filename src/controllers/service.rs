@@ -1,6 +1,6 @@
 //! Services: their tasks are started and stopped here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt};
 
 use crate::api::conditions::{Reason, Summary};
-use crate::api::names::{RevisionName, TaskDefinitionName, TaskId, TaskKey, Uid, cluster_name};
+use crate::api::names::{RevisionName, TaskDefinitionName, TaskId, Uid, cluster_name};
 use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
 use crate::domain::Plan;
-use crate::domain::facts::ServiceTasks;
+use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
 use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::resolve::Problem;
-use crate::domain::resolve::service::{References, ResolvedService, resolve};
+use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
-use crate::domain::service::{self, Action, Stop, event_reason};
+use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::cache::TaskPod;
@@ -43,6 +43,8 @@ pub struct Seen {
     tasks: ServiceTasks,
     /// What can be started, by revision.
     definitions: BTreeMap<RevisionName, ResolvedTaskDefinition>,
+    nodes: Arc<Nodes>,
+    node_tasks: BTreeMap<String, NodeTasks>,
 }
 
 impl Reconciler for Services {
@@ -71,16 +73,27 @@ impl Reconciler for Services {
         let uid = Uid(object.uid().unwrap_or_default());
         look_for_overdue(context, object, &uid).await;
         let (references, definitions) = look_up(context, object);
-        let mut service = resolve(&object.spec, &references);
+        let mut service = resolve(&object.spec, object.annotations(), &references);
         if let Ok(target) = &service.target
             && let Some(Err(problems)) = definitions.get(&target.revision)
         {
             let message = format!("{}: {problems}", target.revision);
             service.target = Err(Summary::Stalled(Reason::InvalidTaskDefinition, message));
-            service.can_start = false;
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
-        Seen { tasks: context.caches.tasks.of(&uid), uid, service, definitions: definitions.collect() }
+        let nodes = context.caches.nodes.nodes();
+        let node_tasks = match service.scheduling {
+            Scheduling::Replica => BTreeMap::new(),
+            Scheduling::Daemon { .. } => context.caches.tasks.on_nodes(),
+        };
+        Seen {
+            tasks: context.caches.tasks.of(&uid),
+            uid,
+            service,
+            definitions: definitions.collect(),
+            nodes,
+            node_tasks,
+        }
     }
 
     fn plan(object: &Service, status: &ServiceStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ServiceStatus> {
@@ -91,8 +104,11 @@ impl Reconciler for Services {
             generation: object.metadata.generation,
             deleting: object.metadata.deletion_timestamp.is_some(),
             service: &seen.service,
+            definitions: &seen.definitions,
             status,
             tasks: &seen.tasks,
+            nodes: &seen.nodes,
+            node_tasks: &seen.node_tasks,
         };
         service::plan(&observed, now)
     }
@@ -107,6 +123,7 @@ impl Reconciler for Services {
                 namespace: object.namespace().unwrap_or_default(),
                 uid: seen.uid.clone(),
                 cluster: cluster_name(object.spec.cluster.as_deref()).to_owned(),
+                deregistration_delay: seen.service.deregistration_delay,
             },
         };
         let (mut stops, mut forgotten, mut starts) = (Vec::new(), Vec::new(), Vec::new());
@@ -114,7 +131,7 @@ impl Reconciler for Services {
             match action {
                 Action::StopTask(stop) => stops.push(stop),
                 Action::ForgetTask { pod, uid } => forgotten.push((pod, uid)),
-                Action::StartTask { key, revision } => starts.push((key, revision)),
+                Action::StartTask(start) => starts.push(start),
             }
         }
         // The starts count on the places that the stops make: not one of them before all of those are through.
@@ -127,7 +144,7 @@ impl Reconciler for Services {
         let mut batch = 1;
         while !starts.is_empty() {
             let rest = starts.split_off(starts.len().min(batch));
-            all(starts.iter().map(|(key, revision)| tasks.start(*key, revision))).await?;
+            all(starts.iter().map(|start| tasks.start(start))).await?;
             starts = rest;
             // Slow start: a quota or a policy that refuses one pod costs one request, not one for each task.
             batch = batch.saturating_mul(2).min(WRITES_MAX);
@@ -209,6 +226,7 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
     let named = object.spec.task_definition.as_deref().and_then(|name| name.parse::<TaskDefinitionName>().ok());
     let running =
         object.status.as_ref().and_then(|status| status.task_definition.as_deref()?.parse::<RevisionName>().ok());
+    let kept = object.status.iter().flat_map(ServiceStatus::revisions).collect::<BTreeSet<_>>();
 
     let mut references = References { cluster, latest: None, pinned: None, running: None };
     let mut definitions = Definitions::new();
@@ -227,7 +245,7 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
         if is_latest && active {
             references.latest = Some(name.clone());
         }
-        if is_running || is_pinned || (is_latest && active) {
+        if kept.contains(&name) || is_pinned || (is_latest && active) {
             let resolved = task_definition::resolve(&revision.spec.task_definition);
             definitions.insert(name, resolved.map_err(|problems| Problem::join(&problems)));
         }
@@ -276,7 +294,7 @@ struct Tasks<'a> {
 impl Tasks<'_> {
     async fn stop(&self, stop: &Stop) -> Result<(), WriteError> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        index.deleting(service, &stop.pod, &stop.uid);
+        index.deleting(service, &stop.pod, &stop.uid, stop.cause);
         let outcome = writer::delete(&self.api, &stop.pod, &stop.uid, stop.resource_version.as_deref()).await;
         match &outcome {
             Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),
@@ -289,7 +307,7 @@ impl Tasks<'_> {
 
     async fn forget(&self, pod: &str, uid: &Uid) -> Result<(), WriteError> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        index.deleting(service, pod, uid);
+        index.deleting(service, pod, uid, StopCause::Ended);
         let outcome = writer::delete(&self.api, pod, uid, None).await;
         match &outcome {
             Ok(Deleted::Now) => {}
@@ -299,10 +317,10 @@ impl Tasks<'_> {
         outcome.map(|_| ())
     }
 
-    async fn start(&self, key: TaskKey, revision: &RevisionName) -> Result<(), WriteError> {
-        let Some(definition) = self.seen.definitions.get(revision) else { return Ok(()) };
+    async fn start(&self, start: &Start) -> Result<(), WriteError> {
+        let Some(definition) = self.seen.definitions.get(&start.revision) else { return Ok(()) };
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        let pod = pod::build(definition, &self.owner, key, revision);
+        let pod = pod::build(definition, &self.owner, start);
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
             let owners = existing.owner_references.iter().flatten();
@@ -310,7 +328,7 @@ impl Tasks<'_> {
             // A pod whose labels or annotations somebody has changed is counted as another task, or as none.
             ours && key_annotations(existing) == key_annotations(&pod.metadata)
         };
-        index.creating(service, &name, key);
+        index.creating(service, &name, start.key);
         let outcome = writer::create(&self.api, &pod, same).await;
         match &outcome {
             Ok(()) => index.created(service, TaskId::of_pod(&name)),

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, ResourceExt};
 
-use crate::api::names::{RevisionName, TaskDefinitionName, Uid, label_value};
+use crate::api::names::{TaskDefinitionName, Uid, label_value};
 use crate::api::{
-    RevisionStatus, Service, TaskDefinition, TaskDefinitionRevision, TaskDefinitionSpec, TaskDefinitionStatus, labels,
+    RevisionStatus, Service, ServiceStatus, TaskDefinition, TaskDefinitionRevision, TaskDefinitionSpec,
+    TaskDefinitionStatus, labels,
 };
 use crate::controllers::is_older;
 use crate::domain::Plan;
@@ -173,8 +174,7 @@ fn numbers_in_use(context: &Context, service: &Service, family: &str) -> Option<
         Some(TaskDefinitionName::Revision(revision)) => Some(revision.clone()),
         Some(TaskDefinitionName::Latest(_)) | None => None,
     };
-    let deployments = service.status.iter().flat_map(|status| &status.deployments);
-    let deployed = deployments.filter_map(|deployment| deployment.task_definition.parse::<RevisionName>().ok());
+    let deployed = service.status.iter().flat_map(ServiceStatus::revisions);
     let running = context.caches.tasks.revisions(&Uid(service.uid().unwrap_or_default()));
     let used = pinned.into_iter().chain(deployed).chain(running);
     let numbers: BTreeSet<i64> =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
-use crate::domain::task::TaskState;
+use crate::domain::task::{Checks, Gate, TaskState};
 
 /// One task pod of a service, as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,16 +25,29 @@ pub struct TaskFact {
     pub state: TaskState,
     /// Whether the pod is there for good, on its way out, or gone.
     pub presence: Presence,
+    /// When the pod was made.
+    pub created_at: Option<Timestamp>,
     /// When the kubelet took the pod on.
     pub started_at: Option<Timestamp>,
-    /// Whether it was we who asked for the pod's deletion. Not known any more after a restart of the operator.
-    pub stopped_by_us: bool,
+    /// The node it is bound to.
+    pub node: Option<Arc<str>>,
+    /// The node that it is for, where it is the task of a DAEMON service.
+    pub pinned_to: Option<Arc<str>>,
+    /// Until when neither scale-in nor a deployment may stop it.
+    pub protected_until: Option<Timestamp>,
+    /// Why we asked for the pod's deletion, if it was us. Not known any more after a restart of the operator.
+    pub stopped_for: Option<StopCause>,
 }
 
 impl TaskFact {
     /// The id of the task.
     pub fn task_id(&self) -> TaskId {
         TaskId::of_pod(&self.pod)
+    }
+
+    /// Whether target groups decide on its health.
+    pub fn has_targets(&self) -> bool {
+        matches!(&self.state, TaskState::Running(Checks { gate: Gate::Targets, .. }))
     }
 }
 
@@ -47,6 +60,34 @@ pub enum Presence {
     Stopping,
     /// It is gone. The fact is kept until status has a record of it.
     Gone,
+}
+
+/// What runs on a node, whatever its service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeTasks {
+    /// The groups of its tasks: `service:web`.
+    pub task_groups: BTreeSet<String>,
+    /// How many tasks there are.
+    pub tasks: u64,
+    /// Whether one of them belongs to a REPLICA service.
+    pub has_replicas: bool,
+}
+
+/// Why the scheduler stops a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    /// There is one too many, or a deployment replaces it.
+    Scaling,
+    /// A container's health check has failed.
+    HealthCheck,
+    /// A target group holds it to be unhealthy.
+    Targets,
+    /// Its node takes no more tasks.
+    Draining,
+    /// Its node does not satisfy the placement constraints of a DAEMON service any more.
+    PlacementConstraint,
+    /// An essential container has exited, or the task could not be started: what is left of it goes.
+    Ended,
 }
 
 /// Our writes to a service's tasks that the watch has not shown yet. The plan counts them as done, so that a slow watch
@@ -77,58 +118,6 @@ pub struct ServiceTasks {
     pub pending: PendingWrites,
     /// Writes that status does not tell of yet.
     pub unannounced: Unannounced,
-}
-
-impl ServiceTasks {
-    /// The same tasks by deployment, with the writes in flight applied.
-    pub fn by_deployment(&self) -> BTreeMap<DeploymentId, DeploymentTasks<'_>> {
-        let mut deployments: BTreeMap<DeploymentId, DeploymentTasks<'_>> = BTreeMap::new();
-        let seen: BTreeSet<TaskKey> = self.tasks.iter().map(|task| task.key).collect();
-        for task in &self.tasks {
-            let deployment = deployments.entry(task.key.deployment).or_default();
-            let leaving = task.presence != Presence::Present || self.pending.deletes.contains(&task.uid);
-            match &task.state {
-                _ if leaving => deployment.leaving.push(task),
-                TaskState::Stopped(_) => deployment.stopped.push(task),
-                TaskState::Running { healthy: true } => deployment.healthy.push(task),
-                TaskState::Running { healthy: false } | TaskState::Pending => deployment.unhealthy.push(task),
-            }
-        }
-        for key in self.pending.creates.difference(&seen) {
-            deployments.entry(key.deployment).or_default().creating.push(*key);
-        }
-        for tasks in deployments.values_mut() {
-            for list in [&mut tasks.healthy, &mut tasks.unhealthy, &mut tasks.stopped, &mut tasks.leaving] {
-                list.sort_unstable_by_key(|task| task.key);
-            }
-        }
-        deployments
-    }
-}
-
-/// The tasks of one deployment, each list in the order of slots.
-#[derive(Debug, Clone, Default)]
-pub struct DeploymentTasks<'a> {
-    /// RUNNING and healthy: what counts towards the floor.
-    pub healthy: Vec<&'a TaskFact>,
-    /// Not yet RUNNING, or RUNNING and not healthy.
-    pub unhealthy: Vec<&'a TaskFact>,
-    /// Stopped by themselves; nobody has asked for the deletion of the pod.
-    pub stopped: Vec<&'a TaskFact>,
-    /// Being stopped, or gone already.
-    pub leaving: Vec<&'a TaskFact>,
-    /// Being created, not seen yet.
-    pub creating: Vec<TaskKey>,
-}
-
-impl<'a> DeploymentTasks<'a> {
-    /// How many tasks count against the ceiling: those that run or will (ECS: RUNNING or PENDING).
-    pub fn active(&self) -> usize {
-        [self.healthy.len(), self.unhealthy.len(), self.creating.len()].iter().sum()
-    }
-
-    /// The tasks that are no longer of use.
-    pub fn ended(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
-        self.stopped.iter().chain(&self.leaving).copied()
-    }
+    /// What the images of a deployment's containers were when its first task ran, by container: `sha256:…`.
+    pub image_digests: BTreeMap<DeploymentId, BTreeMap<String, String>>,
 }

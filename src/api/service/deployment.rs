@@ -39,6 +39,91 @@ pub struct Deployment {
     /// Attempts used up by task slots of which no pod shows it, as ranges of slots and the attempt, such as `0-3:1`.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub used_attempts: Vec<String>,
+    /// What the circuit breaker has counted. Absent where it is disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_circuit_breaker: Option<DeploymentCircuitBreakerStatus>,
+    /// How the deployment's tasks have started so far: what the circuit breaker and the launch throttle go by.
+    #[serde(default, skip_serializing_if = "Launches::is_empty")]
+    pub launches: Launches,
+    /// Images by digest: what every later task of the deployment runs, whatever its tags have come to mean since.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    pub container_images: Vec<ContainerImage>,
+    /// The token of `ecs.longshore.dev/force-new-deployment` that the deployment was started with, or had to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force_new_deployment: Option<String>,
+}
+
+/// How the launches of a deployment's tasks have gone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Launches {
+    /// Whether a task of the deployment has ever been RUNNING.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reached_running: bool,
+    /// When a task of the deployment last became healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_healthy_at: Option<Time>,
+    /// Attempts to start tasks that have failed since then. Tasks that were started together are one attempt.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_attempts: i32,
+    /// When the last of these attempts was found to have failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failed_at: Option<Time>,
+    /// When the next task may be started; until then the service is throttled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Time>,
+    /// Unhealthy tasks that have been counted as failed. A task is replaced for its health only once it stands here.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy_tasks: Vec<String>,
+}
+
+impl Launches {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(count: &i32) -> bool {
+    *count == 0
+}
+
+/// What the circuit breaker of a deployment has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentCircuitBreakerStatus {
+    /// Whether it still counts.
+    pub status: MonitoringStatus,
+    /// Failures counted.
+    pub failure_count: i32,
+    /// Failures at which the deployment fails.
+    pub threshold: i32,
+}
+
+/// Whether a failure detector still watches a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MonitoringStatus {
+    /// It has failed the deployment.
+    Triggered,
+    /// It counts.
+    Monitoring,
+    /// The deployment has ended; it counts no more.
+    MonitoringComplete,
+    /// It was switched off.
+    Disabled,
+}
+
+/// The image of a container, by tag and by digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerImage {
+    /// Name of the container.
+    pub container_name: String,
+    /// The image as the task definition has it.
+    pub image: String,
+    /// What the image was when the first task of the deployment ran, as `sha256:…`.
+    pub image_digest: String,
 }
 
 /// Places of a deployment among the others of its service.

@@ -8,6 +8,7 @@ mod load_balancer;
 mod monitoring;
 mod network_configuration;
 mod service_connect;
+mod service_deployment;
 mod status;
 mod stopped_task;
 mod volume_configuration;
@@ -17,9 +18,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::nulls::empty_if_null;
-use crate::api::{CapacityProviderStrategyItem, PlacementConstraint, PlacementStrategy, PropagateTags, Tag};
+use crate::api::{
+    CapacityProviderStrategyItem, PlacementConstraint, PlacementStrategy, PropagateTags, ServiceKubernetes, Tag,
+};
 
-pub use deployment::{Deployment, DeploymentState, RolloutState};
+pub use deployment::{
+    ContainerImage, Deployment, DeploymentCircuitBreakerStatus, DeploymentState, Launches, MonitoringStatus,
+    RolloutState,
+};
 pub use deployment_configuration::{
     CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
     DeploymentControllerType, DeploymentEarlySuccessCriteria, DeploymentStrategy, LinearConfiguration,
@@ -44,6 +50,7 @@ pub use service_connect::{
     ServiceConnectTestTrafficHeaderRules, ServiceConnectTestTrafficRules, ServiceConnectTlsCertificateAuthority,
     ServiceConnectTlsConfiguration, TimeoutConfiguration,
 };
+pub use service_deployment::{Rollback, ServiceDeployment, ServiceDeploymentStatus};
 pub use status::{ServiceEvent, ServiceState, ServiceStatus};
 pub use stopped_task::{StopCode, StoppedContainer, StoppedTask};
 pub use volume_configuration::{
@@ -235,6 +242,9 @@ pub struct ServiceSpec {
     /// Resolution of the service's metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<MonitoringConfiguration>,
+    /// What ECS has no member for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<ServiceKubernetes>,
 }
 
 impl Default for ServiceSpec {
@@ -268,6 +278,7 @@ impl Default for ServiceSpec {
             vpc_lattice_configurations: Vec::new(),
             gateway_connectors: Vec::new(),
             monitoring: None,
+            kubernetes: None,
         }
     }
 }

@@ -5,8 +5,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::names::RevisionName;
 use crate::api::nulls::empty_if_null;
-use crate::api::{Deployment, StoppedTask};
+use crate::api::{Deployment, ServiceDeployment, ServiceDeploymentStatus, StoppedTask};
 
 /// What the operator reports of a service.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -40,6 +41,9 @@ pub struct ServiceStatus {
     /// Deployments, the PRIMARY one first.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub deployments: Vec<Deployment>,
+    /// The last ten deployments, newest first, with what became of them.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    pub service_deployments: Vec<ServiceDeployment>,
     /// Latest events, newest first.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ServiceEvent>,
@@ -49,6 +53,17 @@ pub struct ServiceStatus {
     /// Highest deployment number ever given out; none is used twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_deployment_ordinal: Option<i64>,
+}
+
+impl ServiceStatus {
+    /// The revisions that the service may have to start a task of without its spec naming them: those of its deployments, and the
+    /// one that it would roll back to.
+    pub fn revisions(&self) -> impl Iterator<Item = RevisionName> + '_ {
+        let deployments = self.deployments.iter().map(|deployment| &deployment.task_definition);
+        let completed = |past: &&ServiceDeployment| past.status == ServiceDeploymentStatus::Successful;
+        let way_back = self.service_deployments.iter().find(completed).map(|past| &past.task_definition);
+        deployments.chain(way_back).filter_map(|name| name.parse().ok())
+    }
 }
 
 /// States of a service.

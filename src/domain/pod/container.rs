@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container as PodContainer, ContainerPort, EnvVar, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    Container as PodContainer, ContainerPort, EnvVar, Lifecycle, LifecycleHandler, SleepAction, VolumeMount,
+};
 
-use crate::api::TransportProtocol;
+use crate::api::{ContainerImage, TransportProtocol};
 use crate::domain::pod::escape::{literal, literals};
 use crate::domain::pod::{probes, resources};
 use crate::domain::resolve::dependencies::Role;
 use crate::domain::resolve::task_definition::Container;
 
-/// Builds a container, in whichever part of the pod it stands.
-pub(super) fn build(container: &Container) -> PodContainer {
+/// Builds a container, in whichever part of the pod it stands, with its image by digest where that is known.
+pub(super) fn build(container: &Container, images: &[ContainerImage], deregistration_delay: u32) -> PodContainer {
     let given = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
     PodContainer {
         name: container.name.pod.clone(),
-        image: container.image.clone(),
+        image: image(container, images),
         command: given(literals(&container.entry_point)),
         args: given(literals(&container.command)),
         env: Some(environment(container)).filter(|env| !env.is_empty()),
@@ -24,9 +26,31 @@ pub(super) fn build(container: &Container) -> PodContainer {
         readiness_probe: probes::readiness(container),
         startup_probe: probes::startup(container),
         restart_policy: matches!(container.role, Role::Sidecar { .. }).then(|| "Always".to_owned()),
+        lifecycle: drain(container, deregistration_delay),
         volume_mounts: Some(mounts(container)).filter(|mounts| !mounts.is_empty()),
         ..PodContainer::default()
     }
+}
+
+/// `nginx:1` as `nginx:1@sha256:…`: the runtime goes by the digest, and people still see the tag.
+fn image(container: &Container, images: &[ContainerImage]) -> Option<String> {
+    let image = container.image.clone()?;
+    let pinned = images.iter().find(|pinned| pinned.container_name == container.name.ecs && pinned.image == image);
+    Some(match pinned {
+        Some(pinned) if container.version_consistency => format!("{image}@{}", pinned.image_digest),
+        Some(_) | None => image,
+    })
+}
+
+/// A task that is to stop "is first removed from the load balancer, then the connections drain, then the containers get the stop
+/// signal". Kubernetes takes a pod out of its endpoints as soon as it is deleted; sleeping before the signal is the rest.
+fn drain(container: &Container, deregistration_delay: u32) -> Option<Lifecycle> {
+    let runs = container.role != Role::InitOnce && deregistration_delay > 0;
+    let sleep = SleepAction { seconds: i64::from(deregistration_delay) };
+    runs.then(|| Lifecycle {
+        pre_stop: Some(LifecycleHandler { sleep: Some(sleep), ..LifecycleHandler::default() }),
+        ..Lifecycle::default()
+    })
 }
 
 /// The environment by name: of two variables with one name the later wins, at the place of the first.

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::api::names::{RevisionName, TaskKey, label_value};
+use crate::api::names::label_value;
 use crate::api::{API_VERSION, labels};
-use crate::domain::pod::ServiceOwner;
+use crate::domain::pod::{ServiceOwner, probes};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
+use crate::domain::service::Start;
 
 /// Names, labels, annotations and owner of a task pod.
-pub(super) fn build(
-    definition: &ResolvedTaskDefinition,
-    owner: &ServiceOwner,
-    key: TaskKey,
-    revision: &RevisionName,
-) -> ObjectMeta {
+pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &Start) -> ObjectMeta {
+    let Start { key, revision, images: _, node } = start;
     let labels = [
         (labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE.to_owned()),
         (labels::CLUSTER, label_value(&owner.cluster)),
@@ -38,6 +35,12 @@ pub(super) fn build(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    if let Some(deadline) = probes::deadline(definition) {
+        annotations.insert(labels::HEALTH_CHECK_DEADLINE.to_owned(), deadline.to_string());
+    }
+    if let Some(node) = node {
+        annotations.insert(labels::NODE.to_owned(), node.clone());
+    }
     if !renamed.is_empty() {
         let renamed = serde_json::to_string(&renamed).unwrap_or_default();
         annotations.insert(labels::CONTAINER_NAMES.to_owned(), renamed);

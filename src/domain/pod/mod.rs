@@ -6,14 +6,16 @@
 mod container;
 mod escape;
 mod meta;
+mod node;
 mod probes;
 mod resources;
 
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, Pod, PodSpec, Volume};
 
-use crate::api::names::{RevisionName, TaskKey, Uid};
+use crate::api::names::Uid;
 use crate::domain::resolve::dependencies::Role;
 use crate::domain::resolve::task_definition::{Container, ResolvedTaskDefinition};
+use crate::domain::service::Start;
 
 /// Seconds that a pod has beyond its containers' own stop timeouts.
 const STOP_MARGIN: u32 = 5;
@@ -29,27 +31,33 @@ pub struct ServiceOwner {
     pub uid: Uid,
     /// The cluster that the service runs in.
     pub cluster: String,
+    /// Seconds between the end of new connections to a task and its stop signal.
+    pub deregistration_delay: u32,
 }
 
 /// Builds the pod of a service's task.
-pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, key: TaskKey, revision: &RevisionName) -> Pod {
+pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &Start) -> Pod {
     let volume = |name: &String| Volume {
         name: name.clone(),
         empty_dir: Some(EmptyDirVolumeSource::default()),
         ..Volume::default()
     };
     let volumes: Vec<Volume> = definition.volumes.iter().map(|name| volume(&name.pod)).collect();
-    let init: Vec<_> = definition.init.iter().map(container::build).collect();
+    let build = |container| container::build(container, &start.images, owner.deregistration_delay);
+    let init: Vec<_> = definition.init.iter().map(build).collect();
+    let grace_period = termination_grace_period(definition).saturating_add(owner.deregistration_delay);
     Pod {
-        metadata: meta::build(definition, owner, key, revision),
+        metadata: meta::build(definition, owner, start),
         spec: Some(PodSpec {
             restart_policy: Some("Never".to_owned()),
             enable_service_links: Some(false),
             automount_service_account_token: Some(false),
-            termination_grace_period_seconds: Some(i64::from(termination_grace_period(definition))),
+            termination_grace_period_seconds: Some(i64::from(grace_period)),
             resources: resources::task(definition),
             init_containers: Some(init).filter(|init| !init.is_empty()),
-            containers: definition.main.iter().map(container::build).collect(),
+            containers: definition.main.iter().map(build).collect(),
+            affinity: start.node.as_deref().map(node::affinity),
+            tolerations: start.node.as_ref().map(|_| node::daemon_tolerations()),
             volumes: Some(volumes).filter(|volumes| !volumes.is_empty()),
             ..PodSpec::default()
         }),

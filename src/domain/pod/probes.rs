@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ExecAction, Probe};
 use crate::api::HealthCheck;
 use crate::domain::pod::escape::literals;
 use crate::domain::resolve::dependencies::Role;
-use crate::domain::resolve::task_definition::Container;
+use crate::domain::resolve::task_definition::{Container, ResolvedTaskDefinition};
 
 const INTERVAL_DEFAULT: i32 = 30;
 const TIMEOUT_DEFAULT: i32 = 5;
@@ -22,6 +22,17 @@ pub(super) fn readiness(container: &Container) -> Option<Probe> {
     let check = container.health_check.as_ref().filter(|_| container.essential)?;
     let retries = check.retries.unwrap_or(RETRIES_DEFAULT);
     Some(probe(check, interval(check), retries))
+}
+
+/// How many seconds after the start of a task's containers its health checks have failed if they have never passed: "the health
+/// check can fail retries times", once an interval, and failures in the start period do not count.
+pub(super) fn deadline(definition: &ResolvedTaskDefinition) -> Option<i32> {
+    let containers = definition.init.iter().chain(&definition.main).filter(|container| container.essential);
+    let deadline = |check: &HealthCheck| {
+        let retries = check.retries.unwrap_or(RETRIES_DEFAULT);
+        check.start_period.unwrap_or(0).saturating_add(interval(check).saturating_mul(retries))
+    };
+    containers.filter_map(|container| container.health_check.as_ref()).map(deadline).max()
 }
 
 /// The probe that holds back the containers that wait until this one is HEALTHY. It never gives up: giving up would kill the

@@ -26,6 +26,7 @@ const TASK_DEFINITION: &[&str] = &[
     "containerDefinitions[].essential",
     "containerDefinitions[].healthCheck",
     "containerDefinitions[].stopTimeout",
+    "containerDefinitions[].versionConsistency",
     "containerDefinitions[].mountPoints",
     "containerDefinitions[].dependsOn",
     "volumes[].name",
@@ -39,6 +40,23 @@ pub const SERVICE: &[&str] = &[
     "desiredCount",
     "deploymentConfiguration.minimumHealthyPercent",
     "deploymentConfiguration.maximumPercent",
+    "deploymentConfiguration.deploymentCircuitBreaker",
+    "healthCheckGracePeriodSeconds",
+    "kubernetes",
+];
+
+/// The members of a `Service` with the DAEMON scheduling strategy that have an effect.
+pub const DAEMON_SERVICE: &[&str] = &[
+    "serviceName",
+    "cluster",
+    "taskDefinition",
+    "schedulingStrategy",
+    "deploymentConfiguration.minimumHealthyPercent",
+    "deploymentConfiguration.maximumPercent",
+    "deploymentConfiguration.deploymentCircuitBreaker",
+    "healthCheckGracePeriodSeconds",
+    "placementConstraints",
+    "kubernetes",
 ];
 
 /// The members of a `Cluster` that have an effect.

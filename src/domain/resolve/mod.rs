@@ -2,7 +2,9 @@
 //! written down; what is wrong comes out as [`Problem`]s, each naming a member and what to do about it.
 
 mod canonical;
+pub mod control;
 pub mod dependencies;
+mod deployment_content;
 pub mod members;
 pub mod service;
 pub mod size;
@@ -13,6 +15,7 @@ mod tests;
 use std::fmt;
 
 pub use canonical::canonical_json;
+pub use deployment_content::deployment_content;
 
 /// A rule that a spec breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

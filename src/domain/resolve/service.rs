@@ -1,31 +1,70 @@
 //! A service with what it refers to looked up.
 
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, TaskDefinitionName, cluster_name};
-use crate::api::{SchedulingStrategy, ServiceSpec};
+use crate::api::{DeploymentCircuitBreaker, SchedulingStrategy, ServiceSpec};
+use crate::domain::placement::constraint::Constraint;
+use crate::domain::placement::strategy::Strategy;
+use crate::domain::resolve::control::Control;
+use crate::domain::resolve::deployment_content;
 use crate::domain::resolve::members::{self, not_implemented};
-use crate::domain::service::deployment_content;
+use crate::domain::task::HealthPeriods;
 
-/// "default value … for REPLICA is 100".
-const MINIMUM_HEALTHY_PERCENT: u32 = 100;
-/// "default value … for REPLICA is 200".
-const MAXIMUM_PERCENT: u32 = 200;
+/// "The default value for a replica service for minimumHealthyPercent is 100%. … for a service using the DAEMON service
+/// schedule is 0% for the CLI, the AWS SDKs, and the APIs".
+const MINIMUM_HEALTHY_PERCENT: (u32, u32) = (100, 0);
+/// "The default maximumPercent value for a service using the REPLICA service scheduler is 200%. … DAEMON … 100%."
+const MAXIMUM_PERCENT: (u32, u32) = (200, 100);
+/// How long a task without checks has to run to count as healthy, in seconds.
+const HEALTHY_AFTER: i32 = 40;
+/// The deregistration delay of a target group, in seconds.
+const DEREGISTRATION_DELAY: i32 = 300;
 
 /// What the service scheduler works on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedService {
     /// How many tasks there should be.
     pub desired_count: u32,
+    /// Whether that is one on each node instead.
+    pub scheduling: Scheduling,
     /// `minimumHealthyPercent`, 0–100.
     pub minimum_healthy_percent: u32,
     /// `maximumPercent`.
     pub maximum_percent: u32,
     /// What the service is to run, or why that is not known.
     pub target: Result<Target, Summary>,
-    /// Whether tasks may be started: there is a cluster to start them in, and the revision that runs can still be read.
-    pub can_start: bool,
+    /// Whether there is a cluster to start tasks in.
+    pub has_cluster: bool,
+    /// What health depends on besides the checks themselves.
+    pub health_periods: HealthPeriods,
+    /// `deploymentCircuitBreaker`.
+    pub circuit_breaker: Option<DeploymentCircuitBreaker>,
+    /// Whether a task that dies right after it ran counts as one that failed to start.
+    pub count_early_exits: bool,
+    /// Seconds between the end of new connections and the stop signal.
+    pub deregistration_delay: u32,
+    /// In which order scale-in takes tasks away.
+    pub strategies: Vec<Strategy>,
+    /// What a person asks of deployments beside the spec.
+    pub control: Control,
     /// Members that have no effect yet.
     pub not_implemented: Vec<String>,
+}
+
+/// Where the tasks of a service go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scheduling {
+    /// REPLICA: as many as desired, wherever there is room.
+    Replica,
+    /// DAEMON: one on every node that satisfies the constraints.
+    Daemon {
+        /// The placement constraints.
+        constraints: Vec<Constraint>,
+    },
 }
 
 /// What a service is to run.
@@ -51,25 +90,56 @@ pub struct References {
 }
 
 /// Resolves a service. What is missing is a waiting condition: it heals by itself once the missing object comes.
-pub fn resolve(spec: &ServiceSpec, references: &References) -> ResolvedService {
-    let percent =
-        |percent: Option<i32>, default| percent.and_then(|percent| u32::try_from(percent).ok()).unwrap_or(default);
+pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, references: &References) -> ResolvedService {
+    let given = |value: Option<i32>, default| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
+    let seconds = |value: Option<i32>, default: i32| SignedDuration::from_secs(value.unwrap_or(default).max(0).into());
     let configuration = spec.deployment_configuration.as_ref();
-    let target = target(spec, references);
-    let startable = match &target {
-        Ok(_) => true,
-        Err(_) => references.cluster && references.running.is_some(),
+    let kubernetes = spec.kubernetes.as_ref();
+    let daemon = spec.scheduling_strategy == Some(SchedulingStrategy::Daemon);
+    let default = |(replica, of_daemon)| if daemon { of_daemon } else { replica };
+    let constraints: Result<Vec<_>, _> = spec.placement_constraints.iter().map(Constraint::try_from).collect();
+    let target = match &constraints {
+        Err(error) if daemon => {
+            Err(Summary::Stalled(Reason::InvalidSpec, format!("spec.placementConstraints: {error}")))
+        }
+        Err(_) | Ok(_) => target(spec, references),
     };
+    let strategies: Result<Vec<_>, _> = spec.placement_strategy.iter().map(Strategy::try_from).collect();
+    let target = match &strategies {
+        Err(error) => Err(Summary::Stalled(Reason::InvalidSpec, format!("spec.placementStrategy: {error}"))),
+        Ok(_) => target,
+    };
+    let delay = if spec.load_balancers.is_empty() { 0 } else { DEREGISTRATION_DELAY };
+    let control = Control::read(annotations);
+    let mut without_effect = not_implemented(spec, if daemon { members::DAEMON_SERVICE } else { members::SERVICE });
+    without_effect.extend(control.unread.clone());
     ResolvedService {
         desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
-        minimum_healthy_percent: percent(
+        scheduling: match constraints {
+            Ok(constraints) if daemon => Scheduling::Daemon { constraints },
+            Err(_) if daemon => Scheduling::Daemon { constraints: Vec::new() },
+            Ok(_) | Err(_) => Scheduling::Replica,
+        },
+        minimum_healthy_percent: given(
             configuration.and_then(|c| c.minimum_healthy_percent),
-            MINIMUM_HEALTHY_PERCENT,
+            default(MINIMUM_HEALTHY_PERCENT),
         ),
-        maximum_percent: percent(configuration.and_then(|c| c.maximum_percent), MAXIMUM_PERCENT),
-        can_start: startable,
+        maximum_percent: given(configuration.and_then(|c| c.maximum_percent), default(MAXIMUM_PERCENT)),
+        has_cluster: references.cluster,
+        health_periods: HealthPeriods {
+            healthy_after: seconds(kubernetes.and_then(|k| k.healthy_after_seconds), HEALTHY_AFTER),
+            grace: seconds(spec.health_check_grace_period_seconds, 0),
+        },
+        circuit_breaker: configuration.and_then(|c| c.deployment_circuit_breaker.clone()),
+        count_early_exits: kubernetes.and_then(|k| k.count_early_exits).unwrap_or(true),
+        deregistration_delay: given(
+            kubernetes.and_then(|k| k.deregistration_delay_seconds),
+            u32::try_from(delay).unwrap_or(0),
+        ),
+        strategies: strategies.unwrap_or_default(),
+        control,
         target,
-        not_implemented: not_implemented(spec, members::SERVICE),
+        not_implemented: without_effect,
     }
 }
 
@@ -78,10 +148,6 @@ fn target(spec: &ServiceSpec, references: &References) -> Result<Target, Summary
         let cluster = cluster_name(spec.cluster.as_deref());
         let message = format!("waiting for the Cluster {cluster:?}; create it, or name another in spec.cluster");
         return Err(Summary::Reconciling(Reason::ClusterNotFound, message));
-    }
-    if spec.scheduling_strategy == Some(SchedulingStrategy::Daemon) {
-        let message = "spec.schedulingStrategy: DAEMON is not implemented yet; no task is started";
-        return Err(Summary::Stalled(Reason::InvalidSpec, message.to_owned()));
     }
     let Some(named) = spec.task_definition.as_deref() else {
         let message = "spec.taskDefinition: name a family, or a revision as family:revision";
@@ -134,7 +200,7 @@ mod tests {
     }
 
     fn target(change: &Value, references: &References) -> String {
-        match resolve(&spec(change), references).target {
+        match resolve(&spec(change), &BTreeMap::new(), references).target {
             Ok(target) => target.revision.to_string(),
             Err(Summary::Reconciling(reason, message)) => format!("Reconciling {}: {message}", reason.as_str()),
             Err(Summary::Stalled(reason, message)) => format!("Stalled {}: {message}", reason.as_str()),
@@ -229,38 +295,8 @@ mod tests {
                 "Stalled InvalidSpec: spec.taskDefinition: \"arn:aws:ecs:eu-west-1:123456789012:cluster/web\" is not a task \
                  definition: write family, family:revision or a task definition ARN",
             ),
-            (
-                "DAEMON is not implemented",
-                json!({"schedulingStrategy": "DAEMON"}),
-                references(),
-                "Stalled InvalidSpec: spec.schedulingStrategy: DAEMON is not implemented yet; no task is started",
-            ),
         ] {
             assert_eq!(target(&change, &references), expected, "{sentence}");
-        }
-    }
-
-    #[test]
-    fn what_runs_is_kept_up_while_its_successor_is_not_known() {
-        let web_1 = Some(revision("web:1"));
-        for (sentence, change, references, expected) in [
-            ("a target that is known is started", json!({}), references(), true),
-            ("nothing has run yet", json!({}), References { latest: None, ..references() }, false),
-            ("web:1 runs on", json!({}), References { latest: None, running: web_1.clone(), ..references() }, true),
-            (
-                "whatever is wrong",
-                json!({"taskDefinition": "web:0"}),
-                References { running: web_1.clone(), ..references() },
-                true,
-            ),
-            (
-                "without a cluster there is no place",
-                json!({}),
-                References { cluster: false, running: web_1, ..references() },
-                false,
-            ),
-        ] {
-            assert_eq!(resolve(&spec(&change), &references).can_start, expected, "{sentence}");
         }
     }
 
@@ -274,8 +310,9 @@ mod tests {
             ("the ceiling alone", percents(Value::Null, json!(150)), (3, 100, 150)),
             ("a floor of 0 is one", percents(json!(0), json!(100)), (3, 0, 100)),
             ("no tasks are a number of tasks", json!({"desiredCount": 0}), (0, 100, 200)),
+            ("for DAEMON the floor is 0 and the ceiling 100", json!({"schedulingStrategy": "DAEMON"}), (3, 0, 100)),
         ] {
-            let service = resolve(&spec(&change), &references());
+            let service = resolve(&spec(&change), &BTreeMap::new(), &references());
             let found = (service.desired_count, service.minimum_healthy_percent, service.maximum_percent);
             assert_eq!(found, expected, "{sentence}");
         }
@@ -283,7 +320,7 @@ mod tests {
 
     #[test]
     fn only_what_ecs_deploys_anew_starts_a_deployment() {
-        let content = |change: Value| resolve(&spec(&change), &references()).target.unwrap().content;
+        let content = |change: Value| resolve(&spec(&change), &BTreeMap::new(), &references()).target.unwrap().content;
         let before = content(json!({}));
         for (sentence, change, starts_one) in [
             ("another number of tasks", json!({"desiredCount": 4}), false),
@@ -297,6 +334,10 @@ mod tests {
             assert_eq!(content(change) != before, starts_one, "{sentence}");
         }
         let other = References { latest: Some(revision("web:3")), ..references() };
-        assert_ne!(resolve(&spec(&json!({})), &other).target.unwrap().content, before, "another revision");
+        assert_ne!(
+            resolve(&spec(&json!({})), &BTreeMap::new(), &other).target.unwrap().content,
+            before,
+            "another revision"
+        );
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::resolve::canonical_json;
 use crate::domain::resolve::size::{CpuUnits, MiB};
 use crate::domain::resolve::task_definition::{normalise, resolve};
+use crate::domain::service::Start;
 
 /// A name of few, so that references meet, or any.
 fn name() -> impl Strategy<Value = String> {
@@ -153,10 +154,13 @@ fn build(spec: &TaskDefinitionSpec) -> PodSpec {
         namespace: "shop".to_owned(),
         uid: Uid("uid".to_owned()),
         cluster: "default".to_owned(),
+        deregistration_delay: 0,
     };
     let key = TaskKey { deployment: DeploymentId(1), slot: 0, attempt: 1 };
     let revision = RevisionName { family: "web".parse().unwrap(), number: 1 };
-    pod::build(&resolve(spec).unwrap(), &owner, key, &revision).spec.unwrap()
+    pod::build(&resolve(spec).unwrap(), &owner, &Start { key, revision, images: Vec::new().into(), node: None })
+        .spec
+        .unwrap()
 }
 
 proptest! {

@@ -1,139 +1,258 @@
 //! Which deployments a service has, and which of them is PRIMARY.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::names::{DeploymentId, RevisionName};
-use crate::api::{Deployment as DeploymentStatus, DeploymentState, ServiceSpec};
-use crate::domain::facts::DeploymentTasks;
-use crate::domain::resolve::canonical_json;
+use crate::api::{
+    ContainerImage, Deployment as DeploymentStatus, DeploymentState, Launches, RolloutState, ServiceDeployment,
+    ServiceDeploymentStatus,
+};
+use crate::domain::resolve::service::Target;
 use crate::domain::service::Observed;
 use crate::domain::service::slots::UsedAttempts;
+use crate::domain::service::view::{DeploymentTasks, View};
 
 /// A deployment of a service.
 #[derive(Debug, Clone)]
-pub(super) struct Deployment<'a> {
+pub(super) struct Deployment {
     pub(super) id: DeploymentId,
-    /// The deployment's number within its service, from 1; 0 where only its tasks tell of it.
-    pub(super) ordinal: i64,
     pub(super) revision: RevisionName,
     pub(super) used_attempts: UsedAttempts,
-    /// What status said of it before; a deployment that begins has none.
-    pub(super) record: Option<&'a DeploymentStatus>,
+    /// What status said of it before, or would have said.
+    pub(super) record: DeploymentStatus,
+}
+
+/// A deployment that has just failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) cause: FailureCause,
+    /// Whether the service is to go back to the last deployment that completed.
+    pub(super) rollback: bool,
+}
+
+/// Why a deployment fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureCause {
+    /// The circuit breaker has counted to its threshold.
+    CircuitBreaker,
+    /// A person has asked for it.
+    Person,
+}
+
+/// A deployment that was given up in this pass.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    pub(super) id: DeploymentId,
+    pub(super) failure: Failure,
+    /// Where the service goes back to.
+    pub(super) back_to: Option<DeploymentId>,
 }
 
 /// The deployments of a service.
 #[derive(Debug, Clone)]
-pub(super) struct Deployments<'a> {
-    primary: Option<Deployment<'a>>,
+pub(super) struct Deployments {
+    primary: Option<Deployment>,
     /// The highest ordinal that any deployment of the service has had.
     pub(super) last_ordinal: i64,
     /// Those that are being replaced and still have tasks, newest first.
-    pub(super) active: Vec<Deployment<'a>>,
+    pub(super) active: Vec<Deployment>,
+    /// The PRIMARY deployment that was given up in this pass.
+    pub(super) ended: Option<Ended>,
 }
 
-impl<'a> Deployments<'a> {
+impl Deployments {
     /// Takes the deployments from status and from the tasks that are there. A task whose deployment status does not know was
     /// started just before a crash: its deployment is derived again, or it is one more that is being replaced.
-    pub(super) fn of(seen: &Observed<'a>, tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>) -> Self {
-        let recorded: Vec<Deployment<'a>> = seen.status.deployments.iter().filter_map(Deployment::recorded).collect();
-        let last = recorded.iter().map(|known| known.ordinal).max().unwrap_or(0);
-        let last = last.max(seen.status.last_deployment_ordinal.unwrap_or(0));
-        let was_primary = recorded.iter().find(|known| known.is_recorded_as(DeploymentState::Primary));
+    pub(super) fn of(seen: &Observed<'_>, view: &View<'_>, now: Timestamp) -> Self {
+        let recorded: Vec<Deployment> = seen.status.deployments.iter().filter_map(Deployment::recorded).collect();
+        let history = &seen.status.service_deployments;
+        let ordinals = recorded.iter().map(|known| known.record.ordinal).chain(history.iter().map(|past| past.ordinal));
+        let last = ordinals.max().unwrap_or(0).max(seen.status.last_deployment_ordinal.unwrap_or(0));
+        let was_primary = recorded.iter().find(|known| known.record.status == DeploymentState::Primary);
         let primary = match &seen.service.target {
             Err(_) => was_primary.cloned(),
             Ok(target) => {
-                let derive = |ordinal| DeploymentId::derive(seen.uid, ordinal, &target.content);
-                let current = was_primary.filter(|primary| derive(primary.ordinal) == primary.id).cloned();
-                current.or_else(|| {
+                let token = seen.service.control.force.clone().or_else(|| last_token(&recorded, history));
+                let asked = |ordinal: i64, id: DeploymentId| derive(seen, target, token.as_deref(), ordinal) == id;
+                let current = was_primary.filter(|primary| asked(primary.record.ordinal, primary.id));
+                // What the spec asks for has failed: until it asks for something else, the service stays where it went back to.
+                let given_up = history.iter().filter(|past| past.rollback.is_some());
+                let given_up = given_up.filter_map(|past| Some((past.ordinal, past.id.parse().ok()?)));
+                let stays = was_primary.filter(|_| given_up.into_iter().any(|(ordinal, id)| asked(ordinal, id)));
+                let begin = || {
                     let ordinal = last.saturating_add(1);
-                    Some(Deployment {
-                        id: derive(ordinal),
-                        ordinal,
-                        revision: target.revision.clone(),
-                        used_attempts: UsedAttempts::default(),
-                        record: None,
-                    })
-                })
+                    let id = derive(seen, target, token.as_deref(), ordinal);
+                    Deployment::begun(id, ordinal, &target.revision, token.clone(), now)
+                };
+                Some(current.or(stays).cloned().unwrap_or_else(begin))
             }
         };
-        let primary_id = primary.as_ref().map(|primary| primary.id);
-        let is_active = |id: DeploymentId| Some(id) != primary_id && tasks.get(&id).is_some_and(has_tasks);
-        let mut active: Vec<_> = recorded.iter().filter(|known| is_active(known.id)).cloned().collect();
-        for (id, tasks) in tasks {
-            let known = recorded.iter().any(|known| known.id == *id);
-            let example = [&tasks.healthy, &tasks.unhealthy, &tasks.stopped, &tasks.leaving];
-            if let Some(task) = example.into_iter().flatten().next().filter(|_| !known && is_active(*id)) {
-                active.push(Deployment {
-                    id: *id,
-                    ordinal: 0,
-                    revision: task.revision.clone(),
-                    used_attempts: UsedAttempts::default(),
-                    record: None,
-                });
-            }
-        }
-        // A deployment that only its tasks tell of had the next ordinal; with the same ordinal and content it would come again.
-        let unknown = |id: &DeploymentId| Some(*id) != primary_id && !recorded.iter().any(|known| known.id == *id);
-        let last = if tasks.keys().any(unknown) { last.saturating_add(1) } else { last };
-        let last_ordinal = primary.as_ref().map_or(last, |primary| primary.ordinal.max(last));
-        let mut deployments = Self { primary, last_ordinal, active };
-        for deployment in deployments.primary.iter_mut().chain(&mut deployments.active) {
-            if let Some(tasks) = tasks.get(&deployment.id) {
-                deployment.used_attempts = std::mem::take(&mut deployment.used_attempts).after(tasks);
-            }
-        }
+        let mut deployments = Self { primary, last_ordinal: last, active: Vec::new(), ended: None };
+        deployments.find_active(&recorded, view, now);
         deployments
     }
 
     /// The deployment that the service is to consist of. None before the first one.
-    pub(super) fn primary(&self) -> Option<&Deployment<'a>> {
+    pub(super) fn primary(&self) -> Option<&Deployment> {
         self.primary.as_ref()
+    }
+
+    /// The same, to change it.
+    pub(super) fn primary_mut(&mut self) -> Option<&mut Deployment> {
+        self.primary.as_mut()
+    }
+
+    pub(super) fn is_primary(&self, deployment: &Deployment) -> bool {
+        self.primary.as_ref().is_some_and(|primary| primary.id == deployment.id)
+    }
+
+    /// All of them, the PRIMARY one first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Deployment> {
+        self.primary.iter().chain(&self.active)
+    }
+
+    /// The same, to enter what a pass has found.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Deployment> {
+        self.primary.iter_mut().chain(&mut self.active)
+    }
+
+    /// The PRIMARY deployment has failed. "Rolls back to the most recent deployment that is in a COMPLETED state"; where there is
+    /// none, or that is not wanted, it stays, and starts nothing any more.
+    pub(super) fn fail(&mut self, failure: Failure, history: &[ServiceDeployment], view: &View<'_>, now: Timestamp) {
+        let Some(failed) = self.primary.as_mut() else { return };
+        failed.record.rollout_state = Some(RolloutState::Failed);
+        failed.record.rollout_state_reason = Some(match failure.cause {
+            FailureCause::CircuitBreaker => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+            FailureCause::Person => format!("ECS deployment {} stopped by user.", failed.id),
+        });
+        let id = failed.id;
+        let past = self.way_back(history).filter(|_| failure.rollback);
+        let known =
+            |past: &ServiceDeployment| self.active.iter().find(|known| known.id.to_string() == past.id).cloned();
+        let back = past.and_then(|past| known(past).or_else(|| Deployment::resumed(past)));
+        let back_to = back.as_ref().map(|back| back.id);
+        if let Some(mut back) = back {
+            back.record.rollout_state = Some(RolloutState::InProgress);
+            back.record.rollout_state_reason = Some(match failure.cause {
+                FailureCause::CircuitBreaker => {
+                    format!("ECS deployment circuit breaker: rolling back to deploymentId {}.", back.id)
+                }
+                FailureCause::Person => format!("ECS deployment rolling back to deploymentId {}.", back.id),
+            });
+            back.record.launches = Launches::default();
+            back.record.deployment_circuit_breaker = None;
+            let recorded: Vec<Deployment> = self.iter().cloned().collect();
+            self.primary = Some(back);
+            self.find_active(&recorded, view, now);
+        }
+        self.ended = Some(Ended { id, failure, back_to });
+    }
+
+    /// Where a rollback goes.
+    pub(super) fn way_back<'h>(&self, history: &'h [ServiceDeployment]) -> Option<&'h ServiceDeployment> {
+        let primary = self.primary.as_ref().map(|primary| primary.record.id.as_str());
+        let completed = |past: &&ServiceDeployment| {
+            past.status == ServiceDeploymentStatus::Successful && Some(past.id.as_str()) != primary
+        };
+        history.iter().filter(completed).max_by_key(|past| past.ordinal)
+    }
+
+    /// Finds the deployments that are being replaced: all but the PRIMARY one that have pods left.
+    fn find_active(&mut self, recorded: &[Deployment], view: &View<'_>, now: Timestamp) {
+        let primary = self.primary.as_ref().map(|primary| primary.id);
+        let is_active = |id| Some(id) != primary && view.deployments.get(&id).is_some_and(DeploymentTasks::has_pods);
+        self.active = recorded.iter().filter(|known| is_active(known.id)).cloned().collect();
+        let unknown = |id: &DeploymentId| Some(*id) != primary && !recorded.iter().any(|known| known.id == *id);
+        for (id, tasks) in view.deployments.iter().filter(|(id, _)| unknown(id) && is_active(**id)) {
+            if let Some(task) = tasks.all().next() {
+                self.active.push(Deployment::begun(*id, 0, &task.revision, None, now));
+            }
+        }
+        // A deployment that only its tasks tell of had the next ordinal; with the same ordinal and content it would come again.
+        let forgotten = view.deployments.keys().any(unknown);
+        let last = if forgotten { self.last_ordinal.saturating_add(1) } else { self.last_ordinal };
+        self.last_ordinal = self.primary.as_ref().map_or(last, |primary| primary.record.ordinal.max(last));
+        self.active.sort_by_key(|deployment| std::cmp::Reverse(deployment.record.ordinal));
+        for deployment in self.iter_mut() {
+            if let Some(tasks) = view.deployments.get(&deployment.id) {
+                deployment.used_attempts = std::mem::take(&mut deployment.used_attempts).after(tasks);
+            }
+        }
     }
 }
 
-impl<'a> Deployment<'a> {
-    fn recorded(record: &'a DeploymentStatus) -> Option<Self> {
+/// The id of the deployment that a spec asks for, if it is the service's nth. A token adds to what is asked for.
+fn derive(seen: &Observed<'_>, target: &Target, token: Option<&str>, ordinal: i64) -> DeploymentId {
+    match token {
+        None => DeploymentId::derive(seen.uid, ordinal, &target.content),
+        Some(token) => DeploymentId::derive(seen.uid, ordinal, &format!("{}\n{token}", target.content)),
+    }
+}
+
+/// The token that was acted on last. Taking the annotation away asks for nothing.
+fn last_token(recorded: &[Deployment], history: &[ServiceDeployment]) -> Option<String> {
+    let recorded = recorded.iter().map(|known| (known.record.ordinal, &known.record.force_new_deployment));
+    let past = history.iter().map(|past| (past.ordinal, &past.force_new_deployment));
+    recorded.chain(past).max_by_key(|(ordinal, _)| *ordinal).and_then(|(_, token)| token.clone())
+}
+
+impl Deployment {
+    fn recorded(record: &DeploymentStatus) -> Option<Self> {
         Some(Self {
             id: record.id.parse().ok()?,
-            ordinal: record.ordinal,
             revision: record.task_definition.parse().ok()?,
             used_attempts: UsedAttempts::parse(&record.used_attempts),
-            record: Some(record),
+            record: record.clone(),
         })
     }
 
-    fn is_recorded_as(&self, state: DeploymentState) -> bool {
-        self.record.is_some_and(|record| record.status == state)
+    fn begun(id: DeploymentId, ordinal: i64, revision: &RevisionName, token: Option<String>, now: Timestamp) -> Self {
+        let record = DeploymentStatus {
+            id: id.to_string(),
+            status: DeploymentState::Active,
+            task_definition: revision.to_string(),
+            desired_count: 0,
+            pending_count: 0,
+            running_count: 0,
+            failed_tasks: 0,
+            created_at: Time(now),
+            updated_at: Time(now),
+            rollout_state: None,
+            rollout_state_reason: None,
+            ordinal,
+            used_attempts: Vec::new(),
+            deployment_circuit_breaker: None,
+            launches: Launches::default(),
+            container_images: Vec::new(),
+            force_new_deployment: token,
+        };
+        Self { id, revision: revision.clone(), used_attempts: UsedAttempts::default(), record }
     }
-}
 
-/// A deployment is ACTIVE, "still has running tasks, but is in the process of being replaced", until its last pod has gone.
-pub(super) fn has_tasks(tasks: &DeploymentTasks<'_>) -> bool {
-    tasks.active() > 0 || tasks.ended().any(super::still_there)
-}
-
-/// What a deployment runs, as a text that changes exactly when a new deployment has to start: the members of which ECS's
-/// `UpdateService` says so. A member that is absent is left out, so that one that a later version adds changes nothing for
-/// those who do not use it.
-pub fn deployment_content(spec: &ServiceSpec, revision: &RevisionName) -> String {
-    let spec = serde_json::to_value(spec).unwrap_or(Value::Null);
-    let starts_a_deployment = [
-        "loadBalancers",
-        "networkConfiguration",
-        "platformVersion",
-        "serviceConnectConfiguration",
-        "serviceRegistries",
-        "volumeConfigurations",
-        "vpcLatticeConfigurations",
-    ];
-    let mut content = serde_json::Map::new();
-    content.insert("taskDefinition".to_owned(), Value::String(revision.to_string()));
-    for member in starts_a_deployment {
-        if let Some(value) = spec.get(member) {
-            content.insert(member.to_owned(), value.clone());
-        }
+    /// A deployment whose last task has gone long ago, as its record in the history has it.
+    fn resumed(past: &ServiceDeployment) -> Option<Self> {
+        let (id, revision) = (past.id.parse().ok()?, past.task_definition.parse().ok()?);
+        let begun = Self::begun(id, past.ordinal, &revision, past.force_new_deployment.clone(), past.created_at.0);
+        let record = DeploymentStatus {
+            failed_tasks: past.failed_task_count,
+            container_images: past.container_images.clone(),
+            ..begun.record
+        };
+        Some(Self { used_attempts: UsedAttempts::parse(&past.used_attempts), record, ..begun })
     }
-    canonical_json(&Value::Object(content))
+
+    pub(super) fn is(&self, state: RolloutState) -> bool {
+        self.record.rollout_state == Some(state)
+    }
+
+    /// When the next task of it may be started, after too many that failed.
+    pub(super) fn next_attempt_at(&self) -> Option<Timestamp> {
+        self.record.launches.next_attempt_at.as_ref().map(|at| at.0)
+    }
+
+    /// The images that its tasks are pinned to.
+    pub(super) fn images(&self) -> &[ContainerImage] {
+        &self.record.container_images
+    }
 }

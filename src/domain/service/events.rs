@@ -26,6 +26,20 @@ pub(super) enum Notice {
     SteadyState,
     /// Floor and ceiling leave no room to replace a task.
     DeploymentBlocked,
+    /// The circuit breaker has ended a deployment.
+    DeploymentFailed(DeploymentId),
+    /// A person has ended a deployment.
+    DeploymentStopped(DeploymentId),
+    /// The service goes back to an earlier deployment.
+    RollingBack(DeploymentId),
+    /// A task has failed its health checks.
+    Unhealthy(String),
+    /// Tasks fail to start again and again.
+    StartImpaired,
+    /// No node takes a task; the scheduler's reason.
+    Unplaced(String),
+    /// More tasks are protected from scale-in than there are to be.
+    Protected(DeploymentId),
 }
 
 impl Notice {
@@ -44,6 +58,25 @@ impl Notice {
                 "(service {service}) was unable to stop or start tasks during a deployment because of the service \
                  deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
             ),
+            Self::DeploymentFailed(deployment) => {
+                format!("(service {service}) (deployment {deployment}) deployment failed: tasks failed to start.")
+            }
+            Self::DeploymentStopped(deployment) => {
+                format!("(service {service}) (deployment {deployment}) deployment stopped by user.")
+            }
+            Self::RollingBack(deployment) => format!("(service {service}) rolling back to deployment {deployment}."),
+            Self::Unhealthy(task) => format!("(service {service}) (task {task}) failed container health checks."),
+            Self::StartImpaired => {
+                format!("(service {service}) is unable to consistently start tasks successfully.")
+            }
+            Self::Unplaced(reason) => format!(
+                "(service {service}) was unable to place a task because no container instance met all of its \
+                 requirements. {reason}"
+            ),
+            Self::Protected(deployment) => format!(
+                "(service {service}) was unable to reach steady state because task set ({deployment}) was unable to \
+                 scale in. Reason: The number of protected tasks are more than the desired count of tasks"
+            ),
         }
     }
 }
@@ -56,6 +89,13 @@ pub fn event_reason(message: &str) -> &'static str {
         (" deployment completed.", "DeploymentCompleted"),
         (" has reached a steady state.", "SteadyState"),
         (" was unable to stop or start tasks during a deployment", "DeploymentBlocked"),
+        (" deployment failed: ", "DeploymentFailed"),
+        (" deployment stopped by user.", "DeploymentStopped"),
+        (" rolling back to deployment ", "RollingBack"),
+        (" failed container health checks.", "TaskUnhealthy"),
+        (" is unable to consistently start tasks successfully.", "TaskStartImpaired"),
+        (" was unable to place a task ", "TaskPlacementFailure"),
+        (" was unable to scale in.", "TasksProtected"),
     ];
     let reason = reasons.iter().find(|(part, _)| message.contains(part));
     reason.map_or("ServiceEvent", |(_, reason)| reason)

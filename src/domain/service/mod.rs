@@ -1,19 +1,32 @@
 //! The service scheduler: one pure function from what was observed to what to do.
 //!
 //! ```text
-//! deployments  which deployments there are, and which is PRIMARY
-//! bounds       floor and ceiling, in ECS's rounding
-//! rolling      which tasks to stop, how many to start
-//! slots        what the new ones are called
-//! stopped      the record of tasks that ended
-//! status       counts, rollout state, conditions
-//! events       ECS's sentences
+//! view           the tasks as they count at a moment
+//! deployments    which deployments there are, and which is PRIMARY
+//! progress       how the PRIMARY deployment goes on: failure, rollback, completion
+//! launches       what the circuit breaker and the launch throttle count
+//! bounds         floor and ceiling, in ECS's rounding
+//! rolling        REPLICA: which tasks to stop, how many to start
+//! daemon         DAEMON: which tasks to stop, on which nodes to start
+//! scale_in       which tasks go first
+//! slots          what the new ones are called
+//! image_digests  what their image tags mean
+//! stopped        the record of tasks that ended
+//! history        the record of deployments
+//! status         counts, rollout state, conditions
+//! events         ECS's sentences
 //! ```
 
 mod bounds;
+mod daemon;
 mod deployments;
 mod events;
+mod history;
+mod image_digests;
+mod launches;
+mod progress;
 mod rolling;
+mod scale_in;
 mod slots;
 mod status;
 mod stopped;
@@ -21,20 +34,29 @@ mod stopped;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::ServiceStatus;
 use crate::api::names::{RevisionName, TaskKey, Uid};
+use crate::api::{ContainerImage, RolloutState, ServiceStatus};
 use crate::domain::Plan;
-use crate::domain::facts::{DeploymentTasks, Presence, ServiceTasks, TaskFact};
-use crate::domain::resolve::service::ResolvedService;
+use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskFact};
+use crate::domain::resolve::service::{ResolvedService, Scheduling};
+use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use bounds::Bounds;
-use deployments::Deployments;
-use rolling::Moves;
+use daemon::DaemonNodes;
+use deployments::{Deployment, Deployments};
+use rolling::{Moves, Old, Phase, Rollout};
+use scale_in::ScaleIn;
+use status::{Findings, Obstacle};
+use view::{DeploymentTasks, Stopped, View};
 
-pub use deployments::deployment_content;
 pub use events::event_reason;
+pub use view::Nodes;
 
 /// Most tasks that one pass starts; the next one goes on. ECS itself starts 500 tasks a minute.
 const STARTS_MAX: usize = 500;
@@ -52,12 +74,7 @@ pub enum Action {
         uid: Uid,
     },
     /// Start a task.
-    StartTask {
-        /// Which.
-        key: TaskKey,
-        /// What it runs.
-        revision: RevisionName,
-    },
+    StartTask(Start),
 }
 
 /// A task to stop.
@@ -70,16 +87,31 @@ pub struct Stop {
     /// The version at which the stop is right, where that matters: a task that is not healthy may be stopped below the floor,
     /// but not if it became healthy in the meantime.
     pub resource_version: Option<String>,
+    /// Why.
+    pub cause: StopCause,
 }
 
 impl Stop {
-    fn whatever_its_state(task: &TaskFact) -> Self {
-        Self { pod: task.pod.clone(), uid: task.uid.clone(), resource_version: None }
+    fn whatever_its_state(task: &TaskFact, cause: StopCause) -> Self {
+        Self { pod: task.pod.clone(), uid: task.uid.clone(), resource_version: None, cause }
     }
 
-    fn as_long_as_unchanged(task: &TaskFact) -> Self {
-        Self { resource_version: Some(task.resource_version.clone()), ..Self::whatever_its_state(task) }
+    fn as_long_as_unchanged(task: &TaskFact, cause: StopCause) -> Self {
+        Self { resource_version: Some(task.resource_version.clone()), ..Self::whatever_its_state(task, cause) }
     }
+}
+
+/// A task to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Which.
+    pub key: TaskKey,
+    /// What it runs.
+    pub revision: RevisionName,
+    /// The images by digest, where its deployment is pinned already.
+    pub images: Arc<[ContainerImage]>,
+    /// The node it is for, in a DAEMON service.
+    pub node: Option<String>,
 }
 
 /// What was observed of a service.
@@ -97,60 +129,145 @@ pub struct Observed<'a> {
     pub deleting: bool,
     /// Its spec, with what it refers to looked up.
     pub service: &'a ResolvedService,
+    /// What can be started.
+    pub definitions: &'a BTreeMap<RevisionName, ResolvedTaskDefinition>,
     /// Its status as last written.
     pub status: &'a ServiceStatus,
     /// Its tasks.
     pub tasks: &'a ServiceTasks,
+    /// The nodes.
+    pub nodes: &'a Nodes,
+    /// What runs on each node. Looked up for DAEMON services only.
+    pub node_tasks: &'a BTreeMap<String, NodeTasks>,
 }
 
 /// Plans one pass over a service.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> {
-    let tasks = seen.tasks.by_deployment();
-    let deployments = Deployments::of(seen, &tasks);
-    let desired = if seen.deleting { 0 } else { seen.service.desired_count };
-    let bounds = Bounds::new(desired, seen.service.minimum_healthy_percent, seen.service.maximum_percent);
-
-    let none = DeploymentTasks::default();
-    let new = deployments.primary().and_then(|primary| tasks.get(&primary.id)).unwrap_or(&none);
-    let is_old = |deployment| deployments.primary().is_none_or(|primary| primary.id != deployment);
-    let old: Vec<&DeploymentTasks<'_>> =
-        tasks.iter().filter(|(deployment, _)| is_old(**deployment)).map(|(_, tasks)| tasks).collect();
-
-    let moves = match (seen.deleting, deployments.primary()) {
-        (true, _) => drain(&tasks.values().collect::<Vec<_>>()),
-        // Nothing has ever been deployed: there is nothing to hold on to and nothing to start.
-        (false, None) => Moves::default(),
-        (false, Some(_)) => rolling::moves(bounds, new, &old),
+    let view = View::new(seen.tasks, seen.nodes, seen.service.health_periods, now);
+    let daemon = match &seen.service.scheduling {
+        Scheduling::Replica => None,
+        Scheduling::Daemon { constraints } => Some(DaemonNodes::new(seen.nodes, constraints, seen.node_tasks)),
     };
-    let blocked = !old.iter().all(|tasks| tasks.active() == 0)
-        && !bounds.can_replace()
-        && moves.start == 0
-        && moves.stop_healthy.is_empty()
-        && moves.stop_unhealthy.is_empty();
+    let desired = match &daemon {
+        _ if seen.deleting => 0,
+        Some(nodes) => u32::try_from(nodes.eligible().len()).unwrap_or(u32::MAX),
+        None => seen.service.desired_count,
+    };
+    let bounds = Bounds::new(desired, seen.service.minimum_healthy_percent, seen.service.maximum_percent);
+    let unrecorded = stopped::unrecorded(&view, seen.status);
+    let unrecorded: Vec<&Stopped<'_>> = unrecorded.iter().collect();
 
-    let mut actions = stopped::actions(&tasks, seen.status);
-    actions.extend(moves.stop_unhealthy.iter().map(|task| Action::StopTask(Stop::as_long_as_unchanged(task))));
-    actions.extend(moves.stop_healthy.iter().map(|task| Action::StopTask(Stop::whatever_its_state(task))));
-    if let Some(primary) = deployments.primary().filter(|_| seen.service.can_start) {
-        let keys = slots::vacant(primary.id, new, &primary.used_attempts, moves.start.min(STARTS_MAX));
-        let start = |key| Action::StartTask { key, revision: primary.revision.clone() };
-        actions.extend(keys.into_iter().map(start));
-    }
+    let mut deployments = Deployments::of(seen, &view, now);
+    let settled = progress::advance(&mut deployments, seen, &view, &unrecorded, bounds, now);
+    let none = DeploymentTasks::default();
+    let tasks_of = |deployment: &Deployment| view.deployments.get(&deployment.id).unwrap_or(&none);
+    let new = deployments.primary().map_or(&none, tasks_of);
+    let primary = deployments.primary().map(|primary| primary.id);
+    let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
+    let order = ScaleIn::new(&seen.service.strategies, seen.nodes, &view, now);
 
-    let status = status::status(seen, &deployments, &tasks, bounds, blocked, now);
-    let left = tasks.values().any(deployments::has_tasks);
-    let crowded = stopped::is_crowded(&tasks, &status.stopped_tasks);
-    let wake_at = crowded.then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
+    let is_counted = |task: &TaskFact| {
+        let id = task.task_id().to_string();
+        seen.status.deployments.iter().any(|known| known.launches.unhealthy_tasks.contains(&id))
+    };
+    let moves = match (&daemon, deployments.primary()) {
+        _ if seen.deleting => drain(&view),
+        // Nothing has ever been deployed: there is nothing to hold on to and nothing to start.
+        (_, None) => Moves::default(),
+        (Some(nodes), Some(_)) => daemon::moves(nodes, bounds, phase, new, &view, &is_counted),
+        (None, Some(_)) => {
+            let known = deployments.active.iter();
+            let known = known.map(|old| Old { tasks: tasks_of(old), proven: old.is(RolloutState::Completed) });
+            let unknown = view.all_but(primary).filter(|(id, _)| deployments.active.iter().all(|old| old.id != *id));
+            let old = known.chain(unknown.map(|(_, tasks)| Old { tasks, proven: false })).collect();
+            Rollout { bounds, phase, new, old, is_counted: &is_counted, order: &order }.moves()
+        }
+    };
+
+    let mut actions = stopped::actions(&view, seen.status);
+    let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, *cause));
+    actions.extend(others.map(Action::StopTask));
+    let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, *cause));
+    actions.extend(healthy.map(Action::StopTask));
+    actions.extend(starts(seen, &deployments, &view, &moves).into_iter().map(Action::StartTask));
+
+    let obstacle = obstacle(&deployments, &view, bounds, &moves, &order);
+    let findings = Findings {
+        seen,
+        deployments: &deployments,
+        view: &view,
+        bounds,
+        phase,
+        unrecorded: &unrecorded,
+        settled,
+        obstacle,
+        now,
+    };
+    let status = findings.status();
+    let left = view.deployments.values().any(DeploymentTasks::has_pods);
+    let crowded = stopped::is_crowded(&view, &status.stopped_tasks)
+        .then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
+    let next_attempt = deployments.primary().and_then(Deployment::next_attempt_at).filter(|at| *at > now);
+    let wake_at = [crowded, view.changes_at, next_attempt, order.changes_at()].into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
 }
 
-/// Deleting a service stops its tasks, with no floor.
-fn drain<'a>(deployments: &[&DeploymentTasks<'a>]) -> Moves<'a> {
-    let healthy = deployments.iter().flat_map(|tasks| &tasks.healthy).copied().collect();
-    let unhealthy = deployments.iter().flat_map(|tasks| &tasks.unhealthy).copied().collect();
-    Moves { stop_healthy: healthy, stop_unhealthy: unhealthy, start: 0 }
+/// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up.
+fn starts(seen: &Observed<'_>, deployments: &Deployments, view: &View<'_>, moves: &Moves<'_>) -> Vec<Start> {
+    let none = DeploymentTasks::default();
+    let mut starts = Vec::new();
+    let node_slots = if moves.start_on.is_empty() { BTreeMap::new() } else { daemon::slots(seen.nodes) };
+    let counts = std::iter::once(moves.start).chain(moves.restore.iter().copied());
+    for (deployment, count) in deployments.iter().zip(counts) {
+        let startable = seen.service.has_cluster && seen.definitions.contains_key(&deployment.revision);
+        if !startable {
+            continue;
+        }
+        let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
+        let images: Arc<[ContainerImage]> = deployment.images().into();
+        let start = |key, node| Start { key, revision: deployment.revision.clone(), images: images.clone(), node };
+        let count = count.min(STARTS_MAX);
+        let keys = slots::vacant(deployment.id, tasks, &deployment.used_attempts, count);
+        starts.extend(keys.into_iter().map(|key| start(key, None)));
+        if deployments.is_primary(deployment) {
+            let nodes = moves.start_on.iter().filter_map(|node| Some((node, *node_slots.get(node.as_str())?)));
+            let key = |slot| slots::in_slot(deployment.id, &deployment.used_attempts, slot);
+            starts.extend(nodes.take(STARTS_MAX).map(|(node, slot)| start(key(slot), Some(node.clone()))));
+        }
+    }
+    starts
 }
 
-fn still_there(task: &TaskFact) -> bool {
-    task.presence != Presence::Gone
+/// What keeps the service from its steady state, where nothing that is under way will change it.
+fn obstacle(
+    deployments: &Deployments,
+    view: &View<'_>,
+    bounds: Bounds,
+    moves: &Moves<'_>,
+    order: &ScaleIn<'_>,
+) -> Option<Obstacle> {
+    if !moves.is_empty() {
+        return None;
+    }
+    let active: usize = view.deployments.values().map(DeploymentTasks::active).sum();
+    let healthy: usize = view.deployments.values().map(DeploymentTasks::counted).sum();
+    if active > bounds.desired && healthy > bounds.floor && order.protected() > 0 {
+        return Some(Obstacle::Protected);
+    }
+    let primary = deployments.primary().map(|primary| primary.id);
+    let old: usize = view.all_but(primary).map(|(_, tasks)| tasks.active()).sum();
+    let draining: usize = view.deployments.values().map(|tasks| tasks.draining.len()).sum();
+    (old.saturating_add(draining) > 0 && !bounds.can_replace()).then_some(Obstacle::Blocked)
+}
+
+/// Deleting a service stops its tasks, with no floor.
+fn drain<'a>(view: &View<'a>) -> Moves<'a> {
+    let mut moves = Moves::default();
+    for tasks in view.deployments.values() {
+        let counted = tasks.healthy.iter().chain(&tasks.draining);
+        moves.stop_healthy.extend(counted.map(|task| (*task, StopCause::Scaling)));
+        let others = [&tasks.warming, &tasks.unhealthy, &tasks.pending, &tasks.stranded].into_iter().flatten();
+        moves.stop_others.extend(others.map(|task| (*task, StopCause::Scaling)));
+    }
+    moves
 }

@@ -1,53 +1,267 @@
-//! The rolling update: which tasks to stop and how many to start in one pass.
+//! The rolling update of a REPLICA service: which tasks to stop and how many to start in one pass.
 //!
-//! Start-first wherever the ceiling leaves room, stop-first down to the floor where it does not. Scale-out and scale-in are the
-//! same arithmetic with no old tasks.
+//! Start-first wherever the ceiling leaves room, stop-first down to the floor where it does not. Scale-out, scale-in, the
+//! replacement of unhealthy tasks and the draining of nodes are the same arithmetic and draw on the same floor and ceiling, so
+//! that together they cannot add up to an outage.
 
-use crate::domain::facts::{DeploymentTasks, TaskFact};
+use crate::domain::facts::{StopCause, TaskFact};
 use crate::domain::service::bounds::Bounds;
+use crate::domain::service::scale_in::ScaleIn;
+use crate::domain::service::view::DeploymentTasks;
 
 /// What one pass does to the tasks of a service.
 #[derive(Debug, Default)]
 pub(super) struct Moves<'a> {
     /// Healthy tasks to stop: there is one too many of each, or its place is needed.
-    pub(super) stop_healthy: Vec<&'a TaskFact>,
+    pub(super) stop_healthy: Vec<(&'a TaskFact, StopCause)>,
     /// Tasks to stop that do not count towards the floor. Right only while that is so.
-    pub(super) stop_unhealthy: Vec<&'a TaskFact>,
-    /// How many tasks of the new deployment to start.
+    pub(super) stop_others: Vec<(&'a TaskFact, StopCause)>,
+    /// How many tasks of the PRIMARY deployment to start.
     pub(super) start: usize,
+    /// How many tasks of each older deployment to start, in the order of [`Rollout::old`].
+    pub(super) restore: Vec<usize>,
+    /// The nodes to start a task of the PRIMARY deployment on, in a DAEMON service.
+    pub(super) start_on: Vec<String>,
 }
 
-/// Decides one pass. `new` are the tasks of the PRIMARY deployment, `old` those of all others.
-///
-/// Worked example, 4 tasks at 50/100 percent (floor 2, ceiling 4): stop 2 old, start 2 new; when those are healthy stop the
-/// other 2 and start 2. At 100/200 (floor 4, ceiling 8): start 4, then stop one old task for each new one that is healthy.
-pub(super) fn moves<'a>(bounds: Bounds, new: &DeploymentTasks<'a>, old: &[&DeploymentTasks<'a>]) -> Moves<'a> {
-    let old_active: usize = old.iter().map(|tasks| tasks.active()).sum();
-    let old_healthy: usize = old.iter().map(|tasks| tasks.healthy.len()).sum();
-    let mut active = new.active().saturating_add(old_active);
-    let mut budget = new.healthy.len().saturating_add(old_healthy).saturating_sub(bounds.floor);
-    let mut moves = Moves::default();
+impl Moves<'_> {
+    /// Whether nothing is stopped or started.
+    pub(super) fn is_empty(&self) -> bool {
+        let restored = self.restore.iter().all(|count| *count == 0);
+        restored
+            && self.start == 0
+            && self.start_on.is_empty()
+            && self.stop_healthy.is_empty()
+            && self.stop_others.is_empty()
+    }
+}
 
-    // Scale-in, the tasks that no one would miss first; then by slot from the top, so that slots stay contiguous.
-    let surplus = new.active().saturating_sub(bounds.desired);
-    moves.stop_unhealthy.extend(new.unhealthy.iter().rev().take(surplus));
-    let surplus = surplus.saturating_sub(moves.stop_unhealthy.len()).min(budget);
-    moves.stop_healthy.extend(new.healthy.iter().rev().take(surplus));
-    budget = budget.saturating_sub(moves.stop_healthy.len());
+/// What a deployment may do at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Start tasks and replace old ones.
+    Going,
+    /// Replace old tasks, but start none yet: too many starts have failed.
+    Throttled,
+    /// Hold what there is: replace the tasks that are lost, and no others.
+    Paused,
+    /// Start nothing and replace nothing: "the deployment stalls" until somebody acts.
+    Failed,
+}
 
-    // Old tasks that are not healthy add nothing to the floor, and would only block the rollout.
-    moves.stop_unhealthy.extend(old.iter().flat_map(|tasks| &tasks.unhealthy));
-    active = active.saturating_sub(moves.stop_unhealthy.len()).saturating_sub(moves.stop_healthy.len());
+impl Phase {
+    fn replaces_old(self) -> bool {
+        matches!(self, Self::Going | Self::Throttled)
+    }
+}
 
-    // Healthy old tasks go when they are surplus, or when the ceiling leaves no room for all that is to start.
-    let missing = bounds.desired.saturating_sub(new.active());
-    let room = bounds.ceiling.saturating_sub(active);
-    let unwanted = active.saturating_sub(bounds.desired).max(missing.saturating_sub(room));
-    let stops = old.iter().flat_map(|tasks| &tasks.healthy).take(unwanted.min(budget));
-    let before = moves.stop_healthy.len();
-    moves.stop_healthy.extend(stops);
-    active = active.saturating_sub(moves.stop_healthy.len().saturating_sub(before));
+/// A deployment that is being replaced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Old<'a, 't> {
+    pub(super) tasks: &'t DeploymentTasks<'a>,
+    /// Whether it had completed: its revision is known to work, and a task of it that fails may be replaced by another one.
+    pub(super) proven: bool,
+}
 
-    moves.start = missing.min(bounds.ceiling.saturating_sub(active));
-    moves
+/// A service between two states.
+pub(super) struct Rollout<'a, 't> {
+    pub(super) bounds: Bounds,
+    /// What the PRIMARY deployment may do.
+    pub(super) phase: Phase,
+    /// Its tasks.
+    pub(super) new: &'t DeploymentTasks<'a>,
+    /// All others, newest first.
+    pub(super) old: Vec<Old<'a, 't>>,
+    /// Whether an unhealthy task has been counted as failed: before, it stays.
+    pub(super) is_counted: &'t dyn Fn(&TaskFact) -> bool,
+    /// In which order tasks are stopped.
+    pub(super) order: &'t ScaleIn<'t>,
+}
+
+/// The counts that a pass works on, as they are after its own stops.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    /// RUNNING or PENDING.
+    active: usize,
+    /// Healthy.
+    healthy: usize,
+    /// RUNNING.
+    serving: usize,
+    /// How many more tasks are to go, as soon as the floor allows.
+    unwanted: usize,
+}
+
+impl<'a> Rollout<'a, '_> {
+    /// Decides one pass.
+    ///
+    /// Worked example, 4 tasks at 50/100 percent (floor 2, ceiling 4): stop 2 old, start 2 new; when those are healthy stop the
+    /// other 2 and start 2. At 100/200 (floor 4, ceiling 8): start 4, then stop one old task for each new one that is healthy.
+    pub(super) fn moves(&self) -> Moves<'a> {
+        let mut moves = Moves { restore: vec![0; self.old.len()], ..Moves::default() };
+        self.stop_what_never_ran(&mut moves);
+        let at_once = moves.stop_others.len();
+        let active = self.all().map(DeploymentTasks::active).sum::<usize>().saturating_sub(at_once);
+        let stopped_new =
+            moves.stop_others.iter().filter(|(task, _)| self.new.pending.iter().any(|p| p.key == task.key));
+        let surplus = self.new.kept().saturating_sub(stopped_new.count());
+        let missing = self.missing();
+        let room = self.bounds.ceiling.saturating_sub(active);
+        let limit = if self.phase.replaces_old() { self.bounds.desired } else { self.bounds.ceiling };
+        let mut counts = Counts {
+            active,
+            healthy: self.all().map(DeploymentTasks::counted).sum(),
+            serving: self.all().map(DeploymentTasks::serving).sum(),
+            unwanted: active.saturating_sub(limit).max(missing.saturating_sub(room)),
+        };
+        if self.phase.replaces_old() {
+            self.scale_in(surplus.saturating_sub(self.bounds.desired), &mut counts, &mut moves);
+        }
+        self.stop_unhealthy(missing.saturating_sub(room), &mut counts, &mut moves);
+        self.stop_old(&mut counts, &mut moves);
+        moves.start = missing.min(self.bounds.ceiling.saturating_sub(counts.active));
+        counts.active = counts.active.saturating_add(moves.start);
+        self.restore(&mut counts, &mut moves);
+        moves
+    }
+
+    fn all(&self) -> impl Iterator<Item = &DeploymentTasks<'a>> {
+        std::iter::once(self.new).chain(self.old.iter().map(|old| old.tasks))
+    }
+
+    /// How many tasks the PRIMARY deployment lacks and may start.
+    fn missing(&self) -> usize {
+        let missing = self.bounds.desired.saturating_sub(self.new.kept());
+        match self.phase {
+            Phase::Going => missing,
+            Phase::Paused => missing.min(lost(self.new)),
+            Phase::Throttled | Phase::Failed => 0,
+        }
+    }
+
+    /// Tasks that no one would miss: surplus ones and old ones that do not run yet. "Service tasks on the container instance
+    /// that are in the PENDING state are stopped immediately" when it drains.
+    fn stop_what_never_ran(&self, moves: &mut Moves<'a>) {
+        let stranded = self.all().flat_map(|tasks| &tasks.stranded).map(|task| (*task, StopCause::Draining));
+        moves.stop_others.extend(stranded);
+        if !self.phase.replaces_old() {
+            return;
+        }
+        let surplus = self.new.kept().saturating_sub(self.bounds.desired);
+        // From the highest slot down, so that slots stay contiguous.
+        moves.stop_others.extend(self.new.pending.iter().rev().take(surplus).map(|task| (*task, StopCause::Scaling)));
+        let healthy: usize = self.all().map(DeploymentTasks::counted).sum();
+        let mut needed = self.bounds.floor.saturating_sub(healthy);
+        for old in &self.old {
+            let kept = if old.proven { needed.min(old.tasks.pending.len()) } else { 0 };
+            needed = needed.saturating_sub(kept);
+            moves.stop_others.extend(old.tasks.pending.iter().skip(kept).map(|task| (*task, StopCause::Scaling)));
+        }
+    }
+
+    /// Scale-in: running tasks of the PRIMARY deployment beyond the desired count.
+    fn scale_in(&self, surplus: usize, counts: &mut Counts, moves: &mut Moves<'a>) {
+        let warming = self.order.first(surplus, self.new.warming.clone());
+        let before = moves.stop_others.len();
+        moves.stop_others.extend(warming.into_iter().map(|task| (task, StopCause::Scaling)));
+        let stopped = moves.stop_others.len().saturating_sub(before);
+        counts.stop(stopped);
+        let surplus = surplus.saturating_sub(stopped);
+        let allowed = surplus.min(counts.healthy.saturating_sub(self.bounds.floor));
+        let healthy = self.order.first(allowed, self.new.healthy.clone());
+        counts.stop_healthy(healthy, StopCause::Scaling, moves);
+    }
+
+    /// "If the scheduler can start the replacement first, it stops the unhealthy task once the replacement is HEALTHY, or one of
+    /// the two if it is UNHEALTHY as well. If maximumPercent does not allow that, it stops one unhealthy task at a time." While
+    /// a deployment replaces old tasks anyway, its starts are the replacements.
+    fn stop_unhealthy(&self, lacking_room: usize, counts: &mut Counts, moves: &mut Moves<'a>) {
+        let unhealthy: usize = self.all().map(|tasks| tasks.unhealthy.len()).sum();
+        let replaced = counts.healthy.saturating_add(unhealthy).saturating_sub(self.bounds.desired);
+        let starting = self
+            .all()
+            .any(|tasks| !(tasks.pending.is_empty() && tasks.warming.is_empty() && tasks.creating.is_empty()));
+        let cause = |task: &TaskFact| if task.has_targets() { StopCause::Targets } else { StopCause::HealthCheck };
+        let old = self.old.iter().flat_map(|old| &old.tasks.unhealthy).copied().filter(|task| (self.is_counted)(task));
+        let old: Vec<_> = old.take(replaced.max(lacking_room).min(counts.unwanted)).collect();
+        counts.stop(old.len());
+        let replaced = replaced.saturating_sub(old.len());
+        let in_place = usize::from(lacking_room > old.len() && !starting && old.is_empty());
+        let counted = self.new.unhealthy.iter().copied().filter(|task| (self.is_counted)(task));
+        let new = counted.take(replaced.max(in_place).min(counts.unwanted));
+        let new: Vec<_> = new.collect();
+        counts.stop(new.len());
+        moves.stop_others.extend(old.into_iter().chain(new).map(|task| (task, cause(task))));
+    }
+
+    /// Tasks that run and are to be replaced go when they are surplus, or when the ceiling leaves no room for all that is to
+    /// start: those that have not shown yet that they are healthy, those on nodes that drain, the others.
+    fn stop_old(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
+        let floor = self.bounds.floor;
+        if self.phase.replaces_old() {
+            // A task in its first 40 seconds does not count towards the floor, but it serves.
+            let allowed = counts.unwanted.min(counts.serving.saturating_sub(floor));
+            let warming =
+                self.order.first(allowed, self.old.iter().flat_map(|old| old.tasks.warming.clone()).collect());
+            counts.stop(warming.len());
+            moves.stop_others.extend(warming.into_iter().map(|task| (task, StopCause::Scaling)));
+        }
+        // "Task scale-in protection … does not protect from the termination of an instance."
+        let allowed = counts.unwanted.min(counts.healthy.saturating_sub(floor));
+        let draining = self.all().flat_map(|tasks| &tasks.draining).copied().take(allowed).collect();
+        counts.stop_healthy(draining, StopCause::Draining, moves);
+        if self.phase.replaces_old() {
+            let allowed = counts.unwanted.min(counts.healthy.saturating_sub(floor));
+            let healthy =
+                self.order.first(allowed, self.old.iter().flat_map(|old| old.tasks.healthy.clone()).collect());
+            counts.stop_healthy(healthy, StopCause::Scaling, moves);
+        }
+    }
+
+    /// A failed task of an older deployment that had completed is replaced by one "of the same revision", where the service
+    /// would otherwise stay below its floor: failures of the old revision do not wait for the new one to work. The PRIMARY
+    /// deployment has the first claim on the room there is.
+    fn restore(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
+        let proven = || self.old.iter().filter(|old| old.proven).map(|old| old.tasks);
+        let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
+        let waiting = |tasks: &DeploymentTasks<'a>| {
+            let pending = tasks.pending.iter().filter(|task| !is_stopped(task)).count();
+            pending.saturating_add(tasks.warming.len()).saturating_add(tasks.creating.len())
+        };
+        let coming: usize = proven().map(waiting).sum();
+        let mut short = self.bounds.floor.saturating_sub(counts.healthy.saturating_add(coming));
+        let mut room = self.bounds.ceiling.saturating_sub(counts.active);
+        let sick = proven()
+            .flat_map(|tasks| &tasks.unhealthy)
+            .find(|task| !is_stopped(task) && (self.is_counted)(task))
+            .copied();
+        if let Some(task) = sick.filter(|_| short > 0 && room == 0 && coming == 0) {
+            moves.stop_others.push((task, StopCause::HealthCheck));
+            room = self.bounds.ceiling.saturating_sub(counts.active.saturating_sub(1));
+        }
+        for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| old.proven) {
+            *restored = lost(old.tasks).min(short).min(room);
+            short = short.saturating_sub(*restored);
+            room = room.saturating_sub(*restored);
+        }
+    }
+}
+
+impl Counts {
+    fn stop(&mut self, count: usize) {
+        self.active = self.active.saturating_sub(count);
+        self.serving = self.serving.saturating_sub(count);
+        self.unwanted = self.unwanted.saturating_sub(count);
+    }
+
+    fn stop_healthy<'a>(&mut self, tasks: Vec<&'a TaskFact>, cause: StopCause, moves: &mut Moves<'a>) {
+        self.healthy = self.healthy.saturating_sub(tasks.len());
+        self.stop(tasks.len());
+        moves.stop_healthy.extend(tasks.into_iter().map(|task| (task, cause)));
+    }
+}
+
+/// How many tasks of a deployment have failed and can still be seen: unhealthy, exited, or taken away by somebody else.
+fn lost(tasks: &DeploymentTasks<'_>) -> usize {
+    let taken = tasks.leaving.iter().filter(|task| task.stopped_for.is_none()).count();
+    tasks.unhealthy.len().saturating_add(tasks.stopped.len()).saturating_add(taken)
 }

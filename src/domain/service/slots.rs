@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::names::{DeploymentId, TaskKey};
-use crate::domain::facts::DeploymentTasks;
+use crate::domain::service::view::DeploymentTasks;
 
 /// More tasks than any service has (ECS allows 5,000).
 const SLOTS_MAX: usize = 1_000_000;
@@ -70,15 +70,15 @@ pub(super) fn vacant(
     used: &UsedAttempts,
     count: usize,
 ) -> Vec<TaskKey> {
-    let taken: BTreeSet<u32> = active_keys(tasks).map(|key| key.slot).collect();
+    let taken: BTreeSet<u32> = tasks.active_keys().map(|key| key.slot).collect();
     let used = used.clone().after(tasks);
     let key = |slot| TaskKey { deployment, slot, attempt: used.next(slot) };
     (0..u32::MAX).filter(|slot| !taken.contains(slot)).take(count).map(key).collect()
 }
 
-fn active_keys<'a>(tasks: &'a DeploymentTasks<'_>) -> impl Iterator<Item = TaskKey> + 'a {
-    let seen = tasks.healthy.iter().chain(&tasks.unhealthy).map(|task| task.key);
-    seen.chain(tasks.creating.iter().copied())
+/// The key of a new task in a given slot.
+pub(super) fn in_slot(deployment: DeploymentId, used: &UsedAttempts, slot: u32) -> TaskKey {
+    TaskKey { deployment, slot, attempt: used.next(slot) }
 }
 
 #[cfg(test)]

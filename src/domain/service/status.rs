@@ -1,188 +1,255 @@
 //! The status of a service, rebuilt from scratch every pass.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::labels;
-use crate::api::names::{DeploymentId, label_value};
+use crate::api::names::label_value;
 use crate::api::{Deployment as DeploymentStatus, DeploymentState, RolloutState, ServiceState, ServiceStatus};
-use crate::domain::facts::{DeploymentTasks, TaskFact};
 use crate::domain::service::bounds::Bounds;
-use crate::domain::service::deployments::{Deployment, Deployments};
+use crate::domain::service::deployments::{Deployment, Deployments, FailureCause};
 use crate::domain::service::events::{Notice, announce};
-use crate::domain::service::{Observed, stopped};
-use crate::domain::task::TaskState;
+use crate::domain::service::rolling::Phase;
+use crate::domain::service::view::{DeploymentTasks, Stopped, View};
+use crate::domain::service::{Observed, history, stopped};
 
-/// Builds the status. `blocked` says that floor and ceiling leave no room to replace a task.
-pub(super) fn status(
-    seen: &Observed<'_>,
-    deployments: &Deployments<'_>,
-    tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>,
-    bounds: Bounds,
-    blocked: bool,
-    now: Timestamp,
-) -> ServiceStatus {
-    let previous = seen.status;
-    let none = DeploymentTasks::default();
-    let of = |deployment: &Deployment<'_>| tasks.get(&deployment.id).unwrap_or(&none);
-    let new = deployments.primary().map_or(&none, of);
-    let replaced = deployments.active.iter().all(|deployment| of(deployment).active() == 0);
-    let settled = replaced && new.healthy.len() == bounds.desired && new.active() == bounds.desired;
-
-    let unrecorded = stopped::unrecorded(tasks, &previous.stopped_tasks);
-    let status_of = |deployment: &Deployment<'_>, state, desired, rollout| {
-        let failed = unrecorded.iter().filter(|task| stopped::failed(task) && task.key.deployment == deployment.id);
-        deployment_status(deployment, of(deployment), state, desired, rollout, count(failed.count()), now)
-    };
-    let primary = deployments.primary().map(|primary| {
-        let completed = settled || primary.record.is_some_and(|record| is_completed(record.rollout_state));
-        let rollout = if completed { RolloutState::Completed } else { RolloutState::InProgress };
-        status_of(primary, DeploymentState::Primary, bounds.desired, Some(rollout))
-    });
-    let active = deployments.active.iter().map(|deployment| {
-        let rollout = deployment.record.and_then(|record| record.rollout_state);
-        status_of(deployment, DeploymentState::Active, of(deployment).active(), rollout)
-    });
-    let statuses: Vec<DeploymentStatus> = primary.into_iter().chain(active).collect();
-
-    let summary = summary(seen, deployments, new, settled, blocked, &statuses);
-    let notices = notices(seen, &statuses, &summary);
-    let primary = statuses.first().filter(|first| first.status == DeploymentState::Primary);
-    ServiceStatus {
-        observed_generation: seen.generation,
-        conditions: Conditions::new(&previous.conditions, seen.generation, now)
-            .summary(&summary)
-            .not_implemented(&seen.service.not_implemented)
-            .build(),
-        status: Some(if seen.deleting { ServiceState::Draining } else { ServiceState::Active }),
-        desired_count: Some(count(bounds.desired)),
-        running_count: Some(statuses.iter().map(|deployment| deployment.running_count).sum()),
-        pending_count: Some(statuses.iter().map(|deployment| deployment.pending_count).sum()),
-        selector: Some(format!("{}={}", labels::SERVICE, label_value(seen.object_name))),
-        task_definition: primary.map(|primary| primary.task_definition.clone()),
-        last_deployment_ordinal: Some(deployments.last_ordinal).filter(|ordinal| *ordinal > 0),
-        events: announce(&previous.events, seen.name, &notices, now),
-        stopped_tasks: stopped::record(
-            &previous.stopped_tasks,
-            &unrecorded,
-            tasks,
-            deployments.primary().map(|primary| primary.id),
-            now,
-        ),
-        deployments: statuses,
-    }
+/// What a pass has found out, for the status to tell.
+pub(super) struct Findings<'a, 'v> {
+    pub(super) seen: &'a Observed<'a>,
+    pub(super) deployments: &'v Deployments,
+    pub(super) view: &'v View<'a>,
+    pub(super) bounds: Bounds,
+    pub(super) phase: Phase,
+    /// The tasks that are to be put on record now.
+    pub(super) unrecorded: &'v [&'v Stopped<'a>],
+    /// Whether every task is what it should be.
+    pub(super) settled: bool,
+    pub(super) obstacle: Option<Obstacle>,
+    pub(super) now: Timestamp,
 }
 
-fn deployment_status(
-    deployment: &Deployment<'_>,
-    tasks: &DeploymentTasks<'_>,
-    status: DeploymentState,
-    desired: usize,
-    rollout_state: Option<RolloutState>,
-    failed_now: i32,
-    now: Timestamp,
-) -> DeploymentStatus {
-    let is_running = |task: &&&TaskFact| matches!(task.state, TaskState::Running { .. });
-    let running = tasks.healthy.iter().chain(&tasks.unhealthy).filter(is_running).count();
-    let record = deployment.record;
-    let mut built = DeploymentStatus {
-        id: deployment.id.to_string(),
-        status,
-        task_definition: deployment.revision.to_string(),
-        desired_count: count(desired),
-        pending_count: count(tasks.healthy.len().saturating_add(tasks.unhealthy.len()).saturating_sub(running)),
-        running_count: count(running),
-        failed_tasks: record.map_or(0, |record| record.failed_tasks).saturating_add(failed_now),
-        created_at: record.map_or(Time(now), |record| record.created_at.clone()),
-        updated_at: record.map_or(Time(now), |record| record.updated_at.clone()),
-        rollout_state,
-        rollout_state_reason: rollout_state.map(|state| reason(state, deployment.id)),
-        ordinal: deployment.ordinal,
-        used_attempts: deployment.used_attempts.to_ranges(),
-    };
-    if record.is_some_and(|record| *record != built) {
-        built.updated_at = Time(now);
-    }
-    built
+/// What keeps a service from its steady state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Floor and ceiling leave no room to replace a task.
+    Blocked,
+    /// More tasks are protected from scale-in than there are to be.
+    Protected,
 }
 
-/// ECS's `rolloutStateReason`.
-fn reason(state: RolloutState, deployment: DeploymentId) -> String {
-    match state {
-        RolloutState::InProgress => format!("ECS deployment {deployment} in progress."),
-        RolloutState::Completed => format!("ECS deployment {deployment} completed."),
-        RolloutState::Failed => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
-    }
-}
-
-fn summary(
-    seen: &Observed<'_>,
-    deployments: &Deployments<'_>,
-    new: &DeploymentTasks<'_>,
-    settled: bool,
-    blocked: bool,
-    statuses: &[DeploymentStatus],
-) -> Summary {
-    let left: i32 =
-        statuses.iter().map(|deployment| deployment.running_count.saturating_add(deployment.pending_count)).sum();
-    if seen.deleting {
-        return Summary::Reconciling(
-            Reason::Draining,
-            format!("the service is being deleted; {left} tasks are left to stop"),
-        );
-    }
-    if let Err(waiting) = &seen.service.target {
-        return waiting.clone();
-    }
-    let revision = deployments.primary().map_or_else(String::new, |primary| primary.revision.to_string());
-    let healthy = format!("{} of {} tasks of {revision} are healthy", new.healthy.len(), seen.service.desired_count);
-    let old: usize =
-        usize::try_from(left).unwrap_or(0).saturating_sub(new.healthy.len()).saturating_sub(new.unhealthy.len());
-    let completed = statuses.first().is_some_and(|primary| is_completed(primary.rollout_state));
-    match (settled, blocked, completed) {
-        (true, _, _) => Summary::Ready(Reason::SteadyState, healthy),
-        (false, true, _) => Summary::Stalled(Reason::DeploymentBlocked, Notice::DeploymentBlocked.sentence(seen.name)),
-        (false, false, true) => Summary::Reconciling(Reason::Scaling, healthy),
-        (false, false, false) => {
-            Summary::Reconciling(Reason::DeploymentInProgress, format!("{healthy}, {old} old tasks are left"))
+impl Findings<'_, '_> {
+    /// Builds the status.
+    pub(super) fn status(&self) -> ServiceStatus {
+        let (seen, previous, now) = (self.seen, self.seen.status, self.now);
+        let statuses: Vec<DeploymentStatus> =
+            self.deployments.iter().map(|deployment| self.deployment_status(deployment)).collect();
+        let summary = self.summary(&statuses);
+        let notices = self.notices(&statuses, &summary);
+        let primary = statuses.first().filter(|first| first.status == DeploymentState::Primary);
+        let ended = self.deployments.ended.as_ref();
+        ServiceStatus {
+            observed_generation: seen.generation,
+            conditions: Conditions::new(&previous.conditions, seen.generation, now)
+                .summary(&summary)
+                .not_implemented(&seen.service.not_implemented)
+                .build(),
+            status: Some(if seen.deleting { ServiceState::Draining } else { ServiceState::Active }),
+            desired_count: Some(count(self.bounds.desired)),
+            running_count: Some(statuses.iter().map(|deployment| deployment.running_count).sum()),
+            pending_count: Some(statuses.iter().map(|deployment| deployment.pending_count).sum()),
+            selector: Some(format!("{}={}", labels::SERVICE, label_value(seen.object_name))),
+            task_definition: primary.map(|primary| primary.task_definition.clone()),
+            last_deployment_ordinal: Some(self.deployments.last_ordinal).filter(|ordinal| *ordinal > 0),
+            service_deployments: history::record(
+                &previous.service_deployments,
+                &previous.deployments,
+                &statuses,
+                ended,
+                self.view,
+                now,
+            ),
+            events: announce(&previous.events, seen.name, &notices, now),
+            stopped_tasks: stopped::record(
+                &previous.stopped_tasks,
+                self.unrecorded,
+                self.view,
+                self.deployments.primary().map(|primary| primary.id),
+                now,
+            ),
+            deployments: statuses,
         }
     }
-}
 
-/// What ECS would tell, from what has changed since status was last written.
-fn notices(seen: &Observed<'_>, statuses: &[DeploymentStatus], summary: &Summary) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    let unannounced = &seen.tasks.unannounced;
-    if !unannounced.started.is_empty() {
-        notices.push(Notice::Started(unannounced.started.clone()));
+    fn tasks_of(&self, deployment: &Deployment) -> Option<&DeploymentTasks<'_>> {
+        self.view.deployments.get(&deployment.id)
     }
-    if !unannounced.stopped.is_empty() {
-        notices.push(Notice::Stopped(unannounced.stopped.clone()));
+
+    fn deployment_status(&self, deployment: &Deployment) -> DeploymentStatus {
+        let is_primary = self.deployments.is_primary(deployment);
+        let (running, active) = self.tasks_of(deployment).map_or((0, 0), |tasks| (tasks.serving(), tasks.active()));
+        let creating = self.tasks_of(deployment).map_or(0, |tasks| tasks.creating.len());
+        let failed =
+            self.unrecorded.iter().filter(|stopped| stopped.by_itself && stopped.task.key.deployment == deployment.id);
+        let record = &deployment.record;
+        let mut built = DeploymentStatus {
+            status: if is_primary { DeploymentState::Primary } else { DeploymentState::Active },
+            desired_count: count(if is_primary { self.bounds.desired } else { active }),
+            pending_count: count(active.saturating_sub(running).saturating_sub(creating)),
+            running_count: count(running),
+            failed_tasks: record.failed_tasks.saturating_add(count(failed.count())),
+            rollout_state_reason: record.rollout_state_reason.clone().or_else(|| {
+                record.rollout_state.map(|state| match state {
+                    RolloutState::InProgress => format!("ECS deployment {} in progress.", deployment.id),
+                    RolloutState::Completed => format!("ECS deployment {} completed.", deployment.id),
+                    RolloutState::Failed => format!("ECS deployment {} failed.", deployment.id),
+                })
+            }),
+            used_attempts: deployment.used_attempts.to_ranges(),
+            ..record.clone()
+        };
+        let before = self.seen.status.deployments.iter().find(|before| before.id == built.id);
+        if before.is_some_and(|before| *before != built) {
+            built.updated_at = Time(self.now);
+        }
+        built
     }
-    let before = |id: &str| seen.status.deployments.iter().find(|deployment| deployment.id == id);
-    for deployment in statuses.iter().filter(|deployment| is_completed(deployment.rollout_state)) {
-        let newly = !before(&deployment.id).is_some_and(|before| is_completed(before.rollout_state));
-        if let Some(id) = deployment.id.parse().ok().filter(|_| newly) {
-            notices.push(Notice::DeploymentCompleted(id));
+
+    fn summary(&self, statuses: &[DeploymentStatus]) -> Summary {
+        let seen = self.seen;
+        let left: i32 =
+            statuses.iter().map(|deployment| deployment.running_count.saturating_add(deployment.pending_count)).sum();
+        if seen.deleting {
+            return Summary::Reconciling(
+                Reason::Draining,
+                format!("the service is being deleted; {left} tasks are left to stop"),
+            );
+        }
+        if let Err(waiting) = &seen.service.target {
+            return waiting.clone();
+        }
+        let Some(primary) = self.deployments.primary() else {
+            return Summary::Reconciling(Reason::DeploymentInProgress, String::new());
+        };
+        let none = DeploymentTasks::default();
+        let new = self.tasks_of(primary).unwrap_or(&none);
+        let healthy = format!("{} of {} tasks of {} are healthy", new.counted(), self.bounds.desired, primary.revision);
+        let old = usize::try_from(left).unwrap_or(0).saturating_sub(new.active());
+        if let Some(back) = self.rolled_back(primary, &healthy) {
+            return back;
+        }
+        let reason = primary.record.rollout_state_reason.clone().unwrap_or_default();
+        match (self.phase, self.obstacle) {
+            _ if self.settled && !primary.is(RolloutState::Failed) => Summary::Ready(Reason::SteadyState, healthy),
+            (Phase::Failed, _) => Summary::Stalled(
+                Reason::DeploymentFailed,
+                format!("{reason} {healthy}, {old} old tasks are left; change the service, or roll back"),
+            ),
+            (_, Some(Obstacle::Blocked)) => {
+                Summary::Stalled(Reason::DeploymentBlocked, Notice::DeploymentBlocked.sentence(seen.name))
+            }
+            (_, Some(Obstacle::Protected)) => {
+                Summary::Reconciling(Reason::TasksProtected, Notice::Protected(primary.id).sentence(seen.name))
+            }
+            (Phase::Paused, None) => Summary::Reconciling(
+                Reason::DeploymentPaused,
+                format!("{healthy}, {old} old tasks are left; paused by {}", labels::PAUSE_DEPLOYMENT),
+            ),
+            (Phase::Throttled, None) => {
+                let next = primary.record.launches.next_attempt_at.as_ref().map_or(self.now, |next| next.0);
+                Summary::Reconciling(
+                    Reason::LaunchThrottled,
+                    format!(
+                        "{} {healthy}; the next attempt is made at {next}",
+                        Notice::StartImpaired.sentence(seen.name)
+                    ),
+                )
+            }
+            (Phase::Going, None) if primary.is(RolloutState::Completed) => {
+                Summary::Reconciling(Reason::Scaling, healthy)
+            }
+            (Phase::Going, None) => {
+                Summary::Reconciling(Reason::DeploymentInProgress, format!("{healthy}, {old} old tasks are left"))
+            }
         }
     }
-    let was =
-        |reason: Reason| seen.status.conditions.iter().any(|old| old.type_ == "Ready" && old.reason == reason.as_str());
-    match summary {
-        Summary::Ready(reason, _) if !was(*reason) => notices.push(Notice::SteadyState),
-        Summary::Stalled(Reason::DeploymentBlocked, _) if !was(Reason::DeploymentBlocked) => {
-            notices.push(Notice::DeploymentBlocked);
-        }
-        Summary::Ready(..) | Summary::Reconciling(..) | Summary::Stalled(..) => {}
-    }
-    notices
-}
 
-fn is_completed(state: Option<RolloutState>) -> bool {
-    state == Some(RolloutState::Completed)
+    /// What there is to say where the spec asks for something that has failed, and something else runs.
+    fn rolled_back(&self, primary: &Deployment, healthy: &str) -> Option<Summary> {
+        let asked = self.seen.service.target.as_ref().ok()?;
+        let ended = self.deployments.ended.as_ref().filter(|ended| ended.back_to.is_some());
+        let history = &self.seen.status.service_deployments;
+        let given_up = history.iter().filter(|past| past.rollback.is_some()).max_by_key(|past| past.ordinal);
+        let newest = given_up.is_some_and(|past| past.ordinal > primary.record.ordinal);
+        if ended.is_none() && !newest {
+            return None;
+        }
+        let why = match (ended, given_up) {
+            (Some(_), _) | (None, None) => String::new(),
+            (None, Some(past)) => past.status_reason.clone().unwrap_or_default(),
+        };
+        let what = format!("the spec asks for {}, which failed. {why} {healthy}", asked.revision);
+        let asks_for = "change the service to try again";
+        Some(if self.settled {
+            Summary::Stalled(Reason::RolledBack, format!("{what}; {asks_for}"))
+        } else if primary.is(RolloutState::Failed) {
+            Summary::Stalled(Reason::DeploymentFailed, format!("{what}; the rollback failed, too; {asks_for}"))
+        } else {
+            Summary::Reconciling(Reason::RollingBack, what)
+        })
+    }
+
+    /// What ECS would tell, from what has changed since status was last written.
+    fn notices(&self, statuses: &[DeploymentStatus], summary: &Summary) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let unannounced = &self.seen.tasks.unannounced;
+        let previous = &self.seen.status.deployments;
+        if !unannounced.started.is_empty() {
+            notices.push(Notice::Started(unannounced.started.clone()));
+        }
+        if !unannounced.stopped.is_empty() {
+            notices.push(Notice::Stopped(unannounced.stopped.clone()));
+        }
+        for deployment in statuses {
+            let before = previous.iter().find(|before| before.id == deployment.id);
+            let named = |id: &&String| !before.is_some_and(|before| before.launches.unhealthy_tasks.contains(*id));
+            let unhealthy = deployment.launches.unhealthy_tasks.iter().filter(named);
+            notices.extend(unhealthy.map(|task| Notice::Unhealthy(task.clone())));
+            let attempts = before.map_or(0, |before| before.launches.failed_attempts);
+            if deployment.launches.failed_attempts > attempts && deployment.launches.next_attempt_at.is_some() {
+                notices.push(Notice::StartImpaired);
+            }
+            let state = |wanted| deployment.rollout_state == Some(wanted);
+            let newly = |wanted| state(wanted) && before.is_none_or(|before| before.rollout_state != Some(wanted));
+            if let Some(id) = deployment.id.parse().ok().filter(|_| newly(RolloutState::Completed)) {
+                notices.push(Notice::DeploymentCompleted(id));
+            }
+        }
+        if let Some(ended) = &self.deployments.ended {
+            notices.push(match ended.failure.cause {
+                FailureCause::CircuitBreaker => Notice::DeploymentFailed(ended.id),
+                FailureCause::Person => Notice::DeploymentStopped(ended.id),
+            });
+            notices.extend(ended.back_to.map(Notice::RollingBack));
+        }
+        let placement = self.view.deployments.values().flat_map(DeploymentTasks::unplaced).next();
+        notices.extend(placement.map(|reason| Notice::Unplaced(reason.to_owned())));
+        let was = |reason: Reason| {
+            self.seen.status.conditions.iter().any(|old| old.type_ == "Ready" && old.reason == reason.as_str())
+        };
+        match summary {
+            Summary::Ready(reason, _) if !was(*reason) => notices.push(Notice::SteadyState),
+            Summary::Stalled(Reason::RolledBack, _) if !was(Reason::RolledBack) => notices.push(Notice::SteadyState),
+            Summary::Stalled(Reason::DeploymentBlocked, _) if !was(Reason::DeploymentBlocked) => {
+                notices.push(Notice::DeploymentBlocked);
+            }
+            Summary::Reconciling(Reason::TasksProtected, _) if !was(Reason::TasksProtected) => {
+                notices.extend(self.deployments.primary().map(|primary| Notice::Protected(primary.id)));
+            }
+            Summary::Ready(..) | Summary::Reconciling(..) | Summary::Stalled(..) => {}
+        }
+        notices
+    }
 }
 
 fn count(tasks: usize) -> i32 {

@@ -1,67 +1,90 @@
-//! The record of stopped tasks. It is written before the evidence is destroyed: the pod of a task that stopped by itself
-//! stays until status holds its stop code, reason and exit codes.
+//! The record of stopped tasks. It is written before the evidence is destroyed: the pod of a task that stopped by itself stays
+//! until status holds its stop code, reason and exit codes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::names::DeploymentId;
 use crate::api::{ServiceStatus, StopCode, StoppedContainer, StoppedTask};
-use crate::domain::facts::{DeploymentTasks, Presence, TaskFact};
+use crate::domain::facts::{Presence, StopCause, TaskFact};
+use crate::domain::service::view::{DeploymentTasks, Stopped, View};
 use crate::domain::service::{Action, Stop};
-use crate::domain::task::TaskState;
+use crate::domain::task::{ContainerExit, StopRecord, TaskState};
 
 /// How many stopped tasks a service's status keeps, newest first.
 const STOPPED_TASKS_MAX: usize = 50;
 
-/// What to do about tasks that stopped by themselves: stop what is left of them, and remove those that are on record.
-pub(super) fn actions(tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>, status: &ServiceStatus) -> Vec<Action> {
-    let stopped = tasks.values().flat_map(|tasks| &tasks.stopped);
-    let action = |task: &&TaskFact| match &task.state {
-        TaskState::Stopped(record) if record.others_running => Some(Action::StopTask(Stop::whatever_its_state(task))),
-        TaskState::Stopped(_) if is_recorded(task, &status.stopped_tasks) => {
-            Some(Action::ForgetTask { pod: task.pod.clone(), uid: task.uid.clone() })
+/// What to do about tasks that stopped by themselves and are on record: stop what is left of them, or remove the pod.
+pub(super) fn actions(view: &View<'_>, status: &ServiceStatus) -> Vec<Action> {
+    let recorded = recorded(&status.stopped_tasks);
+    let stopped = view.deployments.values().flat_map(|tasks| &tasks.stopped);
+    let action = |stopped: &Stopped<'_>| {
+        let task = stopped.task;
+        if stopped.end.others_running {
+            Action::StopTask(Stop::whatever_its_state(task, StopCause::Ended))
+        } else {
+            Action::ForgetTask { pod: task.pod.clone(), uid: task.uid.clone() }
         }
-        TaskState::Stopped(_) | TaskState::Pending | TaskState::Running { .. } => None,
     };
-    stopped.filter_map(action).collect()
+    stopped.filter(|stopped| recorded.contains(stopped.task.task_id().to_string().as_str())).map(action).collect()
 }
 
 /// The tasks that ended and are not on record yet, those that failed first: no more than there is room for beside those on
 /// record that can still be seen. One that was pushed out while its pod is there would be recorded, and counted, again.
-pub(super) fn unrecorded<'a>(
-    tasks: &BTreeMap<DeploymentId, DeploymentTasks<'a>>,
-    recorded: &[StoppedTask],
-) -> Vec<&'a TaskFact> {
-    let final_ = |task: &&TaskFact| failed(task) || task.presence == Presence::Gone;
+pub(super) fn unrecorded<'a>(view: &View<'a>, status: &ServiceStatus) -> Vec<Stopped<'a>> {
+    let recorded = recorded(&status.stopped_tasks);
     let (on_record, mut new): (Vec<_>, Vec<_>) =
-        tasks.values().flat_map(DeploymentTasks::ended).filter(final_).partition(|task| is_recorded(task, recorded));
-    new.sort_by_key(|task| !failed(task));
+        all(view).partition(|stopped| recorded.contains(stopped.task.task_id().to_string().as_str()));
+    new.sort_by_key(|stopped| !stopped.by_itself);
     new.truncate(STOPPED_TASKS_MAX.saturating_sub(on_record.len()));
     new
 }
 
 /// Whether there is a task that failed and found no room on the record: it does as soon as another one has gone.
-pub(super) fn is_crowded(tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>, recorded: &[StoppedTask]) -> bool {
-    tasks.values().flat_map(DeploymentTasks::ended).any(|task| failed(task) && !is_recorded(task, recorded))
+pub(super) fn is_crowded(view: &View<'_>, stopped_tasks: &[StoppedTask]) -> bool {
+    let recorded = recorded(stopped_tasks);
+    let failed = all(view).filter(|stopped| stopped.by_itself);
+    failed.into_iter().any(|stopped| !recorded.contains(stopped.task.task_id().to_string().as_str()))
 }
 
-/// Whether a task stopped by itself.
-pub(super) fn failed(task: &TaskFact) -> bool {
-    matches!(task.state, TaskState::Stopped(_))
+/// Every task that has ended for good.
+fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Stopped<'a>> + 'v {
+    view.deployments.values().flat_map(|tasks| {
+        let leaving = tasks.leaving.iter().filter_map(|task| stopped_by_somebody(task));
+        tasks.stopped.iter().cloned().chain(leaving)
+    })
+}
+
+/// The end of a task that is on its way out: final once it has gone, or has told how it ended.
+fn stopped_by_somebody(task: &TaskFact) -> Option<Stopped<'_>> {
+    let by_us = task.stopped_for.is_some();
+    let end = match &task.state {
+        TaskState::Stopped(end) if task.stopped_for.is_none_or(|cause| cause == StopCause::Ended) => {
+            return Some(Stopped { task, end: (**end).clone(), by_itself: true });
+        }
+        TaskState::Stopped(end) => (**end).clone(),
+        TaskState::Pending { .. } | TaskState::Running(_) if task.presence != Presence::Gone => return None,
+        TaskState::Pending { .. } | TaskState::Running(_) => StopRecord::of_request(),
+    };
+    let (code, reason) = match (by_us, &task.state) {
+        (true, _) => (StopCode::ServiceSchedulerInitiated, String::new()),
+        (false, _) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
+    };
+    Some(Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false })
 }
 
 /// The record after a pass, newest first. What can still be seen stays on it.
 pub(super) fn record(
     previous: &[StoppedTask],
-    new: &[&TaskFact],
-    tasks: &BTreeMap<DeploymentId, DeploymentTasks<'_>>,
+    new: &[&Stopped<'_>],
+    view: &View<'_>,
     primary: Option<DeploymentId>,
     now: Timestamp,
 ) -> Vec<StoppedTask> {
-    let seen: BTreeSet<String> =
-        tasks.values().flat_map(DeploymentTasks::ended).map(|task| task.task_id().to_string()).collect();
+    let ended = view.deployments.values().flat_map(DeploymentTasks::ended);
+    let seen: BTreeSet<String> = ended.map(|task| task.task_id().to_string()).collect();
     let mut surplus = previous.len().saturating_add(new.len()).saturating_sub(STOPPED_TASKS_MAX);
     let mut kept: Vec<StoppedTask> = Vec::new();
     for stopped in previous.iter().rev() {
@@ -71,30 +94,31 @@ pub(super) fn record(
             kept.push(stopped.clone());
         }
     }
-    let new = new.iter().map(|task| stopped_task(task, primary, now));
+    let new = new.iter().map(|stopped| stopped_task(stopped, primary, now));
     new.chain(kept.into_iter().rev()).collect()
 }
 
-fn is_recorded(task: &TaskFact, recorded: &[StoppedTask]) -> bool {
-    let id = task.task_id().to_string();
-    recorded.iter().any(|stopped| stopped.task == id)
+fn recorded(stopped_tasks: &[StoppedTask]) -> BTreeSet<&str> {
+    stopped_tasks.iter().map(|stopped| stopped.task.as_str()).collect()
 }
 
-fn stopped_task(task: &TaskFact, primary: Option<DeploymentId>, now: Timestamp) -> StoppedTask {
-    let deployment = primary.unwrap_or(task.key.deployment);
-    let (stop_code, stopped_reason, at, exits) = match &task.state {
-        TaskState::Stopped(record) => {
-            (record.code, record.reason.clone(), record.at.unwrap_or(now), record.containers.as_slice())
-        }
-        TaskState::Pending | TaskState::Running { .. } if task.stopped_by_us => {
-            let reason = format!("Scaling activity initiated by (deployment {deployment})");
-            (StopCode::ServiceSchedulerInitiated, reason, now, [].as_slice())
-        }
-        TaskState::Pending | TaskState::Running { .. } => {
-            (StopCode::UserInitiated, "Task stopped by user".to_owned(), now, [].as_slice())
-        }
+fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Timestamp) -> StoppedTask {
+    let Stopped { task, end, by_itself: _ } = stopped;
+    let scaling = || {
+        let deployment = primary.unwrap_or(task.key.deployment);
+        format!("Scaling activity initiated by (deployment {deployment})")
     };
-    let container = |exit: &crate::domain::task::ContainerExit| StoppedContainer {
+    let stopped_reason = match task.stopped_for {
+        _ if !end.reason.is_empty() => end.reason.clone(),
+        Some(StopCause::HealthCheck) => "Task failed container health checks".to_owned(),
+        Some(StopCause::Targets) => "Task failed ELB health checks".to_owned(),
+        Some(StopCause::PlacementConstraint) => {
+            "The container instance does not satisfy the placement constraints of the service any more".to_owned()
+        }
+        Some(StopCause::Draining) => "The container instance is draining".to_owned(),
+        Some(StopCause::Scaling | StopCause::Ended) | None => scaling(),
+    };
+    let container = |exit: &ContainerExit| StoppedContainer {
         name: exit.name.clone(),
         exit_code: exit.exit_code,
         reason: exit.reason.clone(),
@@ -103,10 +127,10 @@ fn stopped_task(task: &TaskFact, primary: Option<DeploymentId>, now: Timestamp) 
         task: task.task_id().to_string(),
         task_definition: task.revision.to_string(),
         deployment: task.key.deployment.to_string(),
-        stop_code: Some(stop_code),
+        stop_code: Some(end.code),
         stopped_reason,
         started_at: task.started_at.map(Time),
-        stopped_at: Time(at),
-        containers: exits.iter().map(container).collect(),
+        stopped_at: Time(end.at.unwrap_or(now)),
+        containers: end.containers.iter().map(container).collect(),
     }
 }

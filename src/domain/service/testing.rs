@@ -9,10 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::ServiceStatus;
 use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
 use crate::domain::Plan;
-use crate::domain::facts::{PendingWrites, Presence, ServiceTasks, TaskFact, Unannounced};
+use crate::domain::facts::{NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
+use crate::domain::resolve::control::Control;
+use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
-use crate::domain::service::{Action, Observed, plan};
-use crate::domain::task::{StopRecord, TaskState};
+use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
+use crate::domain::service::Nodes;
+use crate::domain::service::{Action, Observed, Start, plan};
+use crate::domain::task::{Checks, Gate, HealthPeriods, StopRecord, TaskState};
 
 /// The uid of the service that all facts here belong to.
 pub(crate) fn service_uid() -> Uid {
@@ -38,11 +42,47 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         resource_version: "1".to_owned(),
         key,
         revision: web(1),
-        state: TaskState::Running { healthy: true },
+        state: healthy(),
         presence: Presence::Present,
+        created_at: Some(Timestamp::UNIX_EPOCH),
         started_at: Some(Timestamp::UNIX_EPOCH),
-        stopped_by_us: false,
+        node: None,
+        pinned_to: None,
+        protected_until: None,
+        stopped_for: None,
     }
+}
+
+/// RUNNING, with a health check that passes.
+pub(crate) fn healthy() -> TaskState {
+    TaskState::Running(Checks {
+        running_since: Some(Timestamp::UNIX_EPOCH),
+        passing: true,
+        passing_changed_at: Some(Timestamp::UNIX_EPOCH),
+        gate: Gate::HealthCheck { deadline: SignedDuration::from_secs(90) },
+    })
+}
+
+/// RUNNING, with a health check that has passed and does not pass any more.
+pub(crate) fn unhealthy() -> TaskState {
+    let TaskState::Running(checks) = healthy() else { unreachable!() };
+    TaskState::Running(Checks {
+        passing: false,
+        passing_changed_at: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1)),
+        ..checks
+    })
+}
+
+/// Not RUNNING yet.
+pub(crate) fn pending() -> TaskState {
+    TaskState::Pending { failing: None }
+}
+
+/// The definitions of a few revisions of `web`.
+fn definitions() -> BTreeMap<RevisionName, ResolvedTaskDefinition> {
+    let spec = serde_json::json!({ "containerDefinitions": [{ "name": "app", "image": "example.com/app:1" }] });
+    let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap();
+    (1..=9).map(|number| (web(number), definition.clone())).collect()
 }
 
 /// A service as resolved.
@@ -52,8 +92,15 @@ pub(crate) fn service(revision: i64, desired: u32, minimum: u32, maximum: u32) -
         desired_count: desired,
         minimum_healthy_percent: minimum,
         maximum_percent: maximum,
+        scheduling: Scheduling::Replica,
         target: Ok(Target { content: revision.to_string(), revision }),
-        can_start: true,
+        has_cluster: true,
+        health_periods: HealthPeriods { healthy_after: SignedDuration::from_secs(40), grace: SignedDuration::ZERO },
+        circuit_breaker: None,
+        count_early_exits: true,
+        deregistration_delay: 0,
+        strategies: Vec::new(),
+        control: Control::default(),
         not_implemented: Vec::new(),
     }
 }
@@ -62,6 +109,9 @@ pub(crate) fn service(revision: i64, desired: u32, minimum: u32, maximum: u32) -
 pub(crate) struct World {
     pub(crate) service: ResolvedService,
     pub(crate) deleting: bool,
+    pub(crate) nodes: Nodes,
+    /// What runs on the nodes.
+    pub(crate) node_tasks: BTreeMap<String, NodeTasks>,
     pub(crate) status: ServiceStatus,
     /// The pods there are.
     pub(crate) pods: BTreeMap<String, TaskFact>,
@@ -70,11 +120,13 @@ pub(crate) struct World {
     /// The pods that went before the watch had shown them; it still will, one event after the other.
     missed: Vec<TaskFact>,
     pending: PendingWrites,
+    causes: BTreeMap<Uid, StopCause>,
     unannounced: Unannounced,
     /// Every name that was ever created.
     names: BTreeSet<String>,
     version: u64,
-    now: Timestamp,
+    definitions: BTreeMap<RevisionName, ResolvedTaskDefinition>,
+    pub(crate) now: Timestamp,
 }
 
 impl World {
@@ -82,11 +134,15 @@ impl World {
         Self {
             service,
             deleting: false,
+            nodes: Nodes::new(),
+            node_tasks: BTreeMap::new(),
+            definitions: definitions(),
             status: ServiceStatus::default(),
             pods: BTreeMap::new(),
             seen: BTreeMap::new(),
             missed: Vec::new(),
             pending: PendingWrites::default(),
+            causes: BTreeMap::new(),
             unannounced: Unannounced::default(),
             names: BTreeSet::new(),
             version: 1,
@@ -100,6 +156,7 @@ impl World {
             tasks: self.seen.values().cloned().map(Arc::new).collect(),
             pending: self.pending.clone(),
             unannounced: self.unannounced.clone(),
+            image_digests: BTreeMap::new(),
         };
         let seen = Observed {
             uid: &service_uid(),
@@ -108,8 +165,11 @@ impl World {
             generation: Some(1),
             deleting: self.deleting,
             service: &self.service,
+            definitions: &self.definitions,
             status: &self.status,
             tasks: &tasks,
+            nodes: &self.nodes,
+            node_tasks: &self.node_tasks,
         };
         plan(&seen, self.now)
     }
@@ -144,10 +204,13 @@ impl World {
             let plan = self.pass(usize::MAX);
             self.finish_stops();
             for pod in self.pods.keys().cloned().collect::<Vec<_>>() {
-                self.change(&pod, TaskState::Running { healthy: true });
+                self.change(&pod, healthy());
             }
-            if before == (self.status.clone(), self.pods.clone()) && plan.wake_at.is_none() {
-                return;
+            if before == (self.status.clone(), self.pods.clone()) {
+                match plan.wake_at {
+                    None => return,
+                    Some(wake_at) => self.now = self.now.max(wake_at),
+                }
             }
         }
         panic!("the service does not settle: {:?}", self.plan().actions);
@@ -155,15 +218,22 @@ impl World {
 
     fn perform(&mut self, action: &Action) -> Outcome {
         let bounds = super::bounds::Bounds::new(
-            if self.deleting { 0 } else { self.service.desired_count },
+            match self.service.scheduling {
+                _ if self.deleting => 0,
+                Scheduling::Replica => self.service.desired_count,
+                Scheduling::Daemon { .. } => u32::try_from(self.nodes.len()).unwrap(),
+            },
             self.service.minimum_healthy_percent,
             self.service.maximum_percent,
         );
         match action {
-            Action::StartTask { key, revision } => {
+            Action::StartTask(Start { key, revision, images: _, node }) => {
                 let mut fact = healthy_task(*key);
+                fact.created_at = Some(self.now);
+                fact.pinned_to = node.as_deref().map(Arc::from);
+                fact.node = fact.pinned_to.clone();
                 fact.uid = Uid(format!("{} at {}", fact.uid.0, self.version));
-                fact.state = TaskState::Pending;
+                fact.state = pending();
                 fact.revision = revision.clone();
                 self.pending.creates.insert(*key);
                 if self.pods.contains_key(&fact.pod) {
@@ -182,9 +252,7 @@ impl World {
             }
             Action::StopTask(stop) => {
                 let healthy = |pods: &BTreeMap<String, TaskFact>| {
-                    pods.values()
-                        .filter(|pod| is_active(pod) && pod.state == TaskState::Running { healthy: true })
-                        .count()
+                    pods.values().filter(|pod| is_active(pod) && is_healthy(pod)).count()
                 };
                 let before = healthy(&self.pods);
                 let Some(pod) = self.pods.get_mut(&stop.pod) else { return Outcome::Done };
@@ -192,7 +260,8 @@ impl World {
                     return Outcome::Refused;
                 }
                 pod.presence = Presence::Stopping;
-                pod.stopped_by_us = true;
+                pod.stopped_for = Some(stop.cause);
+                self.causes.insert(stop.uid.clone(), stop.cause);
                 self.pending.deletes.insert(stop.uid.clone());
                 self.unannounced.stopped.push(pod.task_id());
                 let after = healthy(&self.pods);
@@ -213,13 +282,13 @@ impl World {
         for fact in self.seen.values_mut() {
             if !self.pods.contains_key(&fact.pod) && fact.presence != Presence::Gone {
                 fact.presence = Presence::Gone;
-                fact.stopped_by_us |= self.pending.deletes.contains(&fact.uid);
+                fact.stopped_for = fact.stopped_for.or_else(|| self.causes.get(&fact.uid).copied());
             }
         }
         self.seen.extend(self.pods.clone());
         for fact in self.missed.drain(..) {
-            let stopped_by_us = self.pending.deletes.contains(&fact.uid);
-            let fact = TaskFact { presence: Presence::Gone, stopped_by_us, ..fact };
+            let stopped_for = self.causes.get(&fact.uid).copied();
+            let fact = TaskFact { presence: Presence::Gone, stopped_for, ..fact };
             self.seen.insert(fact.pod.clone(), fact);
         }
         self.pending = PendingWrites::default();
@@ -256,6 +325,15 @@ impl World {
         self.missed.extend(gone.filter(|fact| !self.seen.contains_key(&fact.pod)));
     }
 
+    /// One pass with everything shown, and what it started and stopped.
+    pub(crate) fn step(&mut self) -> (usize, usize) {
+        self.show();
+        let plan = self.pass(usize::MAX);
+        let starts = plan.actions.iter().filter(|action| matches!(action, Action::StartTask(_))).count();
+        let stops = plan.actions.iter().filter(|action| matches!(action, Action::StopTask(_))).count();
+        (starts, stops)
+    }
+
     /// The containers of tasks being stopped have ended.
     pub(crate) fn finish_stops(&mut self) {
         let stopping = self.pods.values().filter(|fact| fact.presence != Presence::Present);
@@ -266,7 +344,35 @@ impl World {
 
     /// The pods that count, by name.
     pub(crate) fn active(&self) -> Vec<String> {
-        self.pods.values().filter(|pod| is_active(pod)).map(|pod| pod.pod.clone()).collect()
+        self.active_where(|_| true)
+    }
+
+    /// Those of them that are so.
+    pub(crate) fn active_where(&self, so: impl Fn(&TaskFact) -> bool) -> Vec<String> {
+        self.pods.values().filter(|pod| is_active(pod) && so(pod)).map(|pod| pod.pod.clone()).collect()
+    }
+
+    /// The pods of a revision that count, by name.
+    pub(crate) fn active_of(&self, revision: i64) -> Vec<String> {
+        self.active_where(|pod| pod.revision.number == revision)
+    }
+
+    /// Something happens to every task of a revision.
+    pub(crate) fn change_all(&mut self, revision: i64, state: &TaskState) {
+        for pod in self.active_of(revision) {
+            self.change(&pod, state.clone());
+        }
+    }
+
+    /// What the event list says, newest first.
+    pub(crate) fn messages(&self) -> Vec<&str> {
+        self.status.events.iter().map(|event| event.message.as_str()).collect()
+    }
+
+    /// Reason and message of the `Ready` condition.
+    pub(crate) fn ready(&self) -> (&str, &str) {
+        let ready = &self.status.conditions[0];
+        (&ready.reason, &ready.message)
     }
 }
 
@@ -283,6 +389,8 @@ pub(crate) fn exited() -> TaskState {
         code: crate::api::StopCode::EssentialContainerExited,
         reason: "Essential container in task exited".to_owned(),
         at: None,
+        ran_since: Some(Timestamp::UNIX_EPOCH),
+        had_passed: true,
         others_running: false,
         containers: Vec::new(),
     }))
@@ -290,6 +398,10 @@ pub(crate) fn exited() -> TaskState {
 
 fn is_failed(pod: &TaskFact) -> bool {
     matches!(pod.state, TaskState::Stopped(_))
+}
+
+fn is_healthy(pod: &TaskFact) -> bool {
+    matches!(&pod.state, TaskState::Running(checks) if checks.passing)
 }
 
 fn is_active(pod: &TaskFact) -> bool {

@@ -1,30 +1,40 @@
 //! From the state of a pod's containers to the state of the task.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::task::health::{Checks, Gate};
+use crate::domain::task::start::StartFailure;
 use crate::domain::task::stop::StopRecord;
 
 /// Where a task is, as far as the scheduler of its service cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {
     /// PROVISIONING, PENDING or ACTIVATING: not RUNNING yet.
-    Pending,
-    /// RUNNING. Healthy when every essential container runs and those with a health check pass it.
-    Running {
-        /// Whether the task counts towards the floor.
-        healthy: bool,
+    Pending {
+        /// What keeps it from starting, where something does.
+        failing: Option<StartFailure>,
     },
+    /// RUNNING.
+    Running(Checks),
     /// STOPPED, or about to be because an essential container has exited.
     Stopped(Box<StopRecord>),
 }
 
 /// What a kubelet reports of a pod, as far as ECS's rules need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodStatus {
     /// The pod's phase.
     pub phase: PodPhase,
     /// The pod's `Ready` condition: every container, sidecars included, is ready.
     pub ready: bool,
+    /// Since when that is so.
+    pub ready_changed_at: Option<Timestamp>,
+    /// What the scheduler says, where it has found no node.
+    pub unschedulable: Option<String>,
+    /// How long after its start a health check that has never passed has failed. None without health check.
+    pub health_check_deadline: Option<SignedDuration>,
+    /// Whether target groups have a say, by readiness gates.
+    pub has_targets: bool,
     /// The pod's own reason and message, set by kubelet or controllers (`Evicted`, `NodeLost`, …).
     pub reason: Option<String>,
     /// Its containers, init containers included.
@@ -32,9 +42,10 @@ pub struct PodStatus {
 }
 
 /// `status.phase` of a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PodPhase {
     /// Accepted; images are pulled and init containers run.
+    #[default]
     Pending,
     /// At least one main container has been started.
     Running,
@@ -73,16 +84,26 @@ pub enum ContainerRole {
 /// What a container does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {
-    /// Not running, with the kubelet's reason.
-    Waiting(Option<String>),
+    /// Not running.
+    Waiting {
+        /// The kubelet's reason (`ContainerCreating`, `ImagePullBackOff`), if it gives one.
+        reason: Option<String>,
+        /// Its message.
+        message: Option<String>,
+    },
     /// Running.
-    Running,
+    Running {
+        /// Since when.
+        since: Option<Timestamp>,
+    },
     /// Exited.
     Exited {
         /// The exit code.
         code: i32,
         /// The runtime's reason (`OOMKilled`, `Error`, `Completed`).
         reason: Option<String>,
+        /// When it had started.
+        started_at: Option<Timestamp>,
         /// When.
         at: Option<Timestamp>,
     },
@@ -98,8 +119,12 @@ impl TaskState {
             PodPhase::Pending | PodPhase::Running if essential_exit => {
                 Self::Stopped(Box::new(StopRecord::of_essential_exit(pod)))
             }
-            PodPhase::Pending => Self::Pending,
-            PodPhase::Running => Self::Running { healthy: is_healthy(pod) },
+            PodPhase::Pending => Self::Pending { failing: StartFailure::of(pod) },
+            // A pod is Running as soon as one container is; a task is not before all of them are, or have been.
+            PodPhase::Running => match StartFailure::of(pod) {
+                Some(failing) => Self::Pending { failing: Some(failing) },
+                None => Self::Running(checks(pod)),
+            },
         }
     }
 }
@@ -118,14 +143,26 @@ impl ContainerFact {
 
 /// A pod is Ready when all its containers are. One that is not may still be a healthy task: a finished container that is not
 /// essential makes the pod unready for ever, and the task stays RUNNING.
-fn is_healthy(pod: &PodStatus) -> bool {
+fn checks(pod: &PodStatus) -> Checks {
     let excused =
         |container: &ContainerFact| !container.essential && matches!(container.state, ContainerState::Exited { .. });
     let unready = || pod.containers.iter().filter(|c| c.role == ContainerRole::Main && !c.ready);
-    pod.ready
-        || (unready().any(excused)
-            && unready().all(excused)
-            && pod.containers.iter().filter(|container| container.essential).all(|container| container.ready))
+    let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
+    let essential = || pod.containers.iter().filter(|container| container.essential);
+    let started = essential().filter_map(|container| match container.state {
+        ContainerState::Running { since } => since,
+        ContainerState::Waiting { .. } | ContainerState::Exited { .. } => None,
+    });
+    Checks {
+        running_since: started.max(),
+        passing: pod.ready || (is_excused && essential().all(|container| container.ready)),
+        passing_changed_at: pod.ready_changed_at.filter(|_| !is_excused),
+        gate: match pod.health_check_deadline {
+            Some(deadline) => Gate::HealthCheck { deadline },
+            None if pod.has_targets => Gate::Targets,
+            None => Gate::Running,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -140,22 +177,22 @@ mod tests {
             role: ContainerRole::Main,
             ready,
             restarts: 0,
-            state: ContainerState::Running,
+            state: ContainerState::Running { since: None },
             last_exit_code: None,
         }
     }
 
     fn exited(name: &str, essential: bool, code: i32) -> ContainerFact {
-        let state = ContainerState::Exited { code, reason: None, at: None };
+        let state = ContainerState::Exited { code, reason: None, started_at: None, at: None };
         ContainerFact { state, ..running(name, essential, false) }
     }
 
     fn pod(ready: bool, containers: Vec<ContainerFact>) -> PodStatus {
-        PodStatus { phase: PodPhase::Running, ready, reason: None, containers }
+        PodStatus { phase: PodPhase::Running, ready, containers, ..PodStatus::default() }
     }
 
     fn healthy(pod: &PodStatus) -> bool {
-        matches!(TaskState::of(pod), TaskState::Running { healthy: true })
+        matches!(TaskState::of(pod), TaskState::Running(Checks { passing: true, .. }))
     }
 
     #[test]

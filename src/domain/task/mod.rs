@@ -1,7 +1,11 @@
 //! The life of a task: what a pod's containers say about ECS's `lastStatus`, `healthStatus` and stop code.
 
+mod health;
 mod lifecycle;
+mod start;
 mod stop;
 
+pub use health::{Checks, Gate, Health, HealthPeriods};
 pub use lifecycle::{ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, TaskState};
+pub use start::{StartFailure, StartFailureKind};
 pub use stop::{ContainerExit, StopRecord};

@@ -1,9 +1,11 @@
 //! Why a task stopped, in ECS's words.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::StopCode;
+use crate::domain::task::health::HealthPeriods;
 use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus};
+use crate::domain::task::start::StartFailure;
 
 /// A task's end, as far as its pod tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub struct StopRecord {
     pub reason: String,
     /// When the last of its containers ended, where the kubelet said so.
     pub at: Option<Timestamp>,
+    /// Since when its essential containers ran. None for a task that never was RUNNING.
+    pub ran_since: Option<Timestamp>,
+    /// Whether it had passed the checks that it has. Without checks there is nothing to pass but time.
+    pub had_passed: bool,
     /// Whether other containers of the task may still run: they are to be stopped.
     pub others_running: bool,
     /// The containers that have ended.
@@ -48,21 +54,81 @@ impl StopRecord {
         }
     }
 
+    /// A pod that Kubernetes goes on trying to start, long after ECS would have given up.
+    pub fn of_failed_start(failure: &StartFailure) -> Self {
+        Self {
+            code: StopCode::TaskFailedToStart,
+            reason: failure.reason(),
+            at: failure.gives_up_at(),
+            ran_since: None,
+            had_passed: false,
+            others_running: true,
+            containers: Vec::new(),
+        }
+    }
+
+    /// A task that was asked to stop and went without another word.
+    pub fn of_request() -> Self {
+        Self {
+            code: StopCode::UserInitiated,
+            reason: String::new(),
+            at: None,
+            ran_since: None,
+            had_passed: false,
+            others_running: false,
+            containers: Vec::new(),
+        }
+    }
+
     fn new(pod: &PodStatus, code: StopCode, reason: String) -> Self {
         let exits = pod.containers.iter().filter_map(exit);
         let at = pod.containers.iter().filter_map(|container| match container.state {
             ContainerState::Exited { at, .. } => at,
-            ContainerState::Waiting(_) | ContainerState::Running => None,
+            ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
         });
-        let others_running = pod.phase != PodPhase::Ended;
-        Self { code, reason, at: at.max(), others_running, containers: exits.collect() }
+        let started = pod.containers.iter().filter(|container| container.essential).filter_map(|container| {
+            match container.state {
+                ContainerState::Exited { started_at: since, .. } | ContainerState::Running { since } => since,
+                ContainerState::Waiting { .. } => None,
+            }
+        });
+        let ran_since = started.max();
+        let checked = pod.health_check_deadline.is_some() || pod.has_targets;
+        let was_ready = pod.ready || pod.ready_changed_at.zip(ran_since).is_some_and(|(changed, ran)| changed > ran);
+        Self {
+            code,
+            reason,
+            at: at.max(),
+            ran_since,
+            had_passed: !checked || was_ready,
+            others_running: pod.phase != PodPhase::Ended,
+            containers: exits.collect(),
+        }
+    }
+
+    /// Whether the task ended before it had shown that it can be healthy, or right after. A task that a node lost or refused
+    /// says nothing about its revision.
+    pub fn died_early(&self, periods: HealthPeriods) -> bool {
+        let infrastructure = ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "Preempting", "NodeShutdown"];
+        let refused = infrastructure.iter().any(|reason| self.reason.starts_with(reason));
+        let by_itself = match self.code {
+            StopCode::TaskFailedToStart => !refused,
+            StopCode::EssentialContainerExited => true,
+            StopCode::UserInitiated
+            | StopCode::ServiceSchedulerInitiated
+            | StopCode::SpotInterruption
+            | StopCode::TerminationNotice
+            | StopCode::InfrastructureHealth => false,
+        };
+        let ran_for = self.ran_since.zip(self.at).map_or(SignedDuration::ZERO, |(since, at)| at.duration_since(since));
+        by_itself && (!self.had_passed || ran_for < periods.healthy_after)
     }
 }
 
 fn exit(container: &ContainerFact) -> Option<ContainerExit> {
     let (exit_code, reason) = match &container.state {
         ContainerState::Exited { code, reason, .. } => (Some(*code), reason.as_deref()),
-        ContainerState::Waiting(_) | ContainerState::Running => (container.last_exit_code, None),
+        ContainerState::Waiting { .. } | ContainerState::Running { .. } => (container.last_exit_code, None),
     };
     let reason = match reason {
         Some("OOMKilled") => Some("OutOfMemoryError: Container killed due to memory usage".to_owned()),

@@ -3,23 +3,24 @@
 //! kube's shared reflector streams are not used: deletes do not reach their subscribers, and a lost wake-up can stop the root
 //! watch. Each watch here feeds its own cache and sends the objects it concerns to the controllers.
 
+mod nodes;
 mod ready;
 mod task_pod;
 mod tasks;
 mod triggers;
 mod watches;
 
+pub use nodes::{NodeIndex, watch_nodes};
 pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;
 pub use tasks::{Overdue, TaskIndex};
 pub use triggers::{Trigger, Triggers};
-pub use watches::{Scope, sink, watch_nodes, watch_objects, watch_tasks};
+pub use watches::{Scope, sink, watch_objects, watch_tasks};
 
 use std::sync::Arc;
 
 use crate::api::{CapacityProvider, Cluster, Service, TaskDefinition, TaskDefinitionRevision};
-use k8s_openapi::api::core::v1::Node;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
 /// Everything that has been observed.
@@ -35,8 +36,8 @@ pub struct Caches {
     pub clusters: Store<DeserializeGuard<Cluster>>,
     /// The capacity providers.
     pub capacity_providers: Store<DeserializeGuard<CapacityProvider>>,
-    /// The nodes: names and labels.
-    pub nodes: Store<PartialObjectMeta<Node>>,
+    /// The nodes.
+    pub nodes: Arc<NodeIndex>,
     /// The tasks.
     pub tasks: Arc<TaskIndex>,
     /// Until it says so, something is missing. kube's controllers wait for their own kind only; a plan made before the tasks

@@ -1,7 +1,9 @@
 //! What we read of a task's pod, and the fact it becomes. A full pod takes 30–46 KB in memory; most of it is never looked at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource, ResourceExt};
@@ -12,15 +14,28 @@ use crate::api::names::{DeploymentId, TaskKey, Uid};
 use crate::domain::facts::{Presence, TaskFact};
 use crate::domain::task::{ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, TaskState};
 
+/// The readiness gates by which load balancer controllers tell the health of a pod's targets begin so.
+const TARGET_HEALTH: &str = "target-health.";
+
 /// A pod, without what we do not read.
 #[derive(Debug, Clone, Resource, Serialize, Deserialize)]
 #[resource(inherit = Pod)]
 pub struct TaskPod {
     /// The metadata.
     pub metadata: ObjectMeta,
+    /// The spec.
+    #[serde(default)]
+    pub spec: Spec,
     /// The status.
     #[serde(default)]
     pub status: Status,
+}
+
+/// A pod's spec.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    node_name: Option<String>,
 }
 
 /// A pod's status.
@@ -37,17 +52,22 @@ pub struct Status {
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct PodCondition {
     #[serde(rename = "type")]
     type_: String,
     status: String,
+    reason: Option<String>,
+    message: Option<String>,
+    last_transition_time: Option<Time>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ContainerStatus {
     name: String,
+    #[serde(rename = "imageID")]
+    image_id: String,
     ready: bool,
     restart_count: i32,
     state: State,
@@ -66,16 +86,21 @@ struct State {
 #[serde(default)]
 struct Waiting {
     reason: Option<String>,
+    message: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Running {}
+#[serde(rename_all = "camelCase", default)]
+struct Running {
+    started_at: Option<Time>,
+}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Terminated {
     exit_code: i32,
     reason: Option<String>,
+    started_at: Option<Time>,
     finished_at: Option<Time>,
 }
 
@@ -94,6 +119,11 @@ impl TaskPod {
         owners.iter().find(ours)
     }
 
+    /// The node that the pod is bound to.
+    pub fn node(&self) -> Option<&str> {
+        self.spec.node_name.as_deref()
+    }
+
     /// The fact that the pod is. A pod that does not say which task it is was not made by us, or was tampered with.
     pub fn fact(&self) -> Option<TaskFact> {
         let annotations = self.annotations();
@@ -109,19 +139,39 @@ impl TaskPod {
             revision: annotations.get(labels::TASK_DEFINITION)?.parse().ok()?,
             state: TaskState::of(&self.pod_status()),
             presence: if stopping { Presence::Stopping } else { Presence::Present },
+            created_at: self.metadata.creation_timestamp.as_ref().map(|time| time.0),
             started_at: self.status.start_time.as_ref().map(|time| time.0),
-            stopped_by_us: false,
+            node: self.spec.node_name.as_deref().map(Arc::from),
+            pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
+            protected_until: annotations.get(labels::PROTECTED_UNTIL).and_then(|until| until.parse().ok()),
+            stopped_for: None,
         })
+    }
+
+    /// The digests of the images that the task's containers run, by container; empty before all of them are known.
+    pub fn image_digests(&self) -> BTreeMap<String, String> {
+        let renamed = self.renamed();
+        let digest = |container: &ContainerStatus| {
+            // `docker.io/library/nginx@sha256:…`, or `docker-pullable://…`, or a bare digest of a local image.
+            let (_, digest) = container.image_id.split_once('@')?;
+            Some((renamed.get(&container.name).unwrap_or(&container.name).clone(), digest.to_owned()))
+        };
+        let statuses = || self.status.init_container_statuses.iter().chain(&self.status.container_statuses);
+        let digests: Option<BTreeMap<String, String>> = statuses().map(digest).collect();
+        digests.unwrap_or_default()
+    }
+
+    /// The ECS names of containers, by their names in the pod, where the two differ.
+    fn renamed(&self) -> BTreeMap<String, String> {
+        let names = self.annotations().get(labels::CONTAINER_NAMES);
+        names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default()
     }
 
     fn pod_status(&self) -> PodStatus {
         let status = &self.status;
         let annotations = self.annotations();
         let essential = annotations.get(labels::ESSENTIAL).map(String::as_str).unwrap_or_default();
-        let renamed: BTreeMap<String, String> = annotations
-            .get(labels::CONTAINER_NAMES)
-            .and_then(|names| serde_json::from_str(names).ok())
-            .unwrap_or_default();
+        let renamed = self.renamed();
         let fact = |role, container: &ContainerStatus| ContainerFact {
             name: renamed.get(&container.name).unwrap_or(&container.name).clone(),
             essential: essential.split(',').any(|name| name == container.name),
@@ -133,13 +183,22 @@ impl TaskPod {
         };
         let init = status.init_container_statuses.iter().map(|container| fact(ContainerRole::Init, container));
         let main = status.container_statuses.iter().map(|container| fact(ContainerRole::Main, container));
+        let condition = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_);
+        let ready = condition("Ready");
+        let unplaced =
+            condition("PodScheduled").filter(|scheduled| scheduled.reason.as_deref() == Some("Unschedulable"));
+        let deadline = annotations.get(labels::HEALTH_CHECK_DEADLINE).and_then(|seconds| seconds.parse().ok());
         PodStatus {
             phase: match status.phase.as_str() {
                 "Running" => PodPhase::Running,
                 "Succeeded" | "Failed" => PodPhase::Ended,
                 _ => PodPhase::Pending,
             },
-            ready: status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            ready: ready.is_some_and(|ready| ready.status == "True"),
+            ready_changed_at: ready.and_then(|ready| ready.last_transition_time.as_ref()).map(|time| time.0),
+            unschedulable: unplaced.map(|unplaced| unplaced.message.clone().unwrap_or_default()),
+            health_check_deadline: deadline.map(SignedDuration::from_secs),
+            has_targets: status.conditions.iter().any(|condition| condition.type_.starts_with(TARGET_HEALTH)),
             reason: status.reason.as_ref().map(|reason| match &status.message {
                 Some(message) => format!("{reason}: {message}"),
                 None => reason.clone(),
@@ -155,12 +214,16 @@ impl State {
             (Some(exit), _, _) => ContainerState::Exited {
                 code: exit.exit_code,
                 reason: exit.reason.clone(),
+                started_at: exit.started_at.as_ref().map(|time| time.0),
                 at: exit.finished_at.as_ref().map(|time| time.0),
             },
-            (None, Some(Running {}), _) => ContainerState::Running,
-            (None, None, waiting) => {
-                ContainerState::Waiting(waiting.as_ref().and_then(|waiting| waiting.reason.clone()))
+            (None, Some(running), _) => {
+                ContainerState::Running { since: running.started_at.as_ref().map(|time| time.0) }
             }
+            (None, None, waiting) => ContainerState::Waiting {
+                reason: waiting.as_ref().and_then(|waiting| waiting.reason.clone()),
+                message: waiting.as_ref().and_then(|waiting| waiting.message.clone()),
+            },
         }
     }
 }

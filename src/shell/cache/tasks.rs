@@ -1,13 +1,16 @@
 //! The index of tasks by the service that owns them. A change to one task costs work for its service only.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::api::names::{RevisionName, TaskId, TaskKey, Uid};
-use crate::domain::facts::{PendingWrites, Presence, ServiceTasks, TaskFact, Unannounced};
+use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
+use crate::domain::facts::{NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
+use crate::domain::task::TaskState;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::written::is_newer;
 
@@ -41,10 +44,20 @@ struct Tasks {
     pods: BTreeMap<String, Arc<TaskFact>>,
     gone: Vec<Arc<TaskFact>>,
     creating: HashMap<String, (TaskKey, InFlight)>,
-    deleting: HashMap<Uid, (String, InFlight)>,
+    deleting: HashMap<Uid, Deleting>,
     unannounced: Unannounced,
+    /// What the images of each deployment were when its first task ran.
+    image_digests: BTreeMap<DeploymentId, BTreeMap<String, String>>,
     /// The service is gone: nobody will ask for what remains.
     orphaned: bool,
+}
+
+/// A delete in flight.
+#[derive(Debug)]
+struct Deleting {
+    pod: String,
+    cause: StopCause,
+    in_flight: InFlight,
 }
 
 /// Since when a write is in flight.
@@ -93,7 +106,7 @@ impl Overdue {
 
 impl TaskIndex {
     /// A pod was seen. One that does not say any more which task it is, or whose, is no task any more.
-    pub fn apply(&self, pod: &TaskPod) {
+    pub fn apply(&self, pod: &TaskPod, now: Timestamp) {
         let reference = pod.reference();
         let mut index = self.lock();
         let (Some(owner), Some(mut fact)) = (pod.owner(), pod.fact()) else {
@@ -112,11 +125,21 @@ impl TaskIndex {
             return;
         }
         tasks.creating.remove(&fact.pod);
-        let asked = tasks.deleting.contains_key(&fact.uid);
+        let asked = tasks.deleting.get(&fact.uid).map(|deleting| deleting.cause);
         if fact.presence == Presence::Stopping {
             tasks.deleting.remove(&fact.uid);
         }
-        fact.stopped_by_us = asked || before.is_some_and(|before| before.stopped_by_us);
+        fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for));
+        if let TaskState::Pending { failing: Some(failing) } = &mut fact.state {
+            // Kubernetes does not say since when something fails, only that it does.
+            failing.since = Some(before.and_then(|before| failing_since(before)).unwrap_or(now));
+        }
+        if let Entry::Vacant(unknown) = tasks.image_digests.entry(fact.key.deployment) {
+            let digests = pod.image_digests();
+            if !digests.is_empty() {
+                unknown.insert(digests);
+            }
+        }
         tasks.pods.insert(fact.pod.clone(), Arc::new(fact));
     }
 
@@ -152,7 +175,32 @@ impl TaskIndex {
                 deletes: tasks.deleting.keys().cloned().collect(),
             },
             unannounced: tasks.unannounced.clone(),
+            image_digests: tasks.image_digests.clone(),
         }
+    }
+
+    /// Namespaces and names of the services that have tasks on a node.
+    pub fn services_on(&self, node: &str) -> Vec<(String, String)> {
+        let index = self.lock();
+        let is_on = |tasks: &&Tasks| tasks.pods.values().any(|task| task.node.as_deref() == Some(node));
+        index.services.values().filter(is_on).map(|tasks| tasks.service.clone()).collect()
+    }
+
+    /// What runs on each node.
+    pub fn on_nodes(&self) -> BTreeMap<String, NodeTasks> {
+        let index = self.lock();
+        let mut nodes: BTreeMap<String, NodeTasks> = BTreeMap::new();
+        for tasks in index.services.values() {
+            for task in tasks.pods.values() {
+                if let Some(node) = task.node.as_deref() {
+                    let on_node = nodes.entry(node.to_owned()).or_default();
+                    on_node.task_groups.insert(format!("service:{}", tasks.service.1));
+                    on_node.tasks = on_node.tasks.saturating_add(1);
+                    on_node.has_replicas |= task.pinned_to.is_none();
+                }
+            }
+        }
+        nodes
     }
 
     /// The revisions that the tasks of a service run.
@@ -203,10 +251,10 @@ impl TaskIndex {
     }
 
     /// A delete is about to be sent.
-    pub fn deleting(&self, service: &Uid, pod: &str, uid: &Uid) {
+    pub fn deleting(&self, service: &Uid, pod: &str, uid: &Uid, cause: StopCause) {
         let mut index = self.lock();
         let tasks = index.services.entry(service.clone()).or_default();
-        tasks.deleting.insert(uid.clone(), (pod.to_owned(), InFlight::now()));
+        tasks.deleting.insert(uid.clone(), Deleting { pod: pod.to_owned(), cause, in_flight: InFlight::now() });
     }
 
     /// A stop has succeeded: it will be told of.
@@ -226,8 +274,8 @@ impl TaskIndex {
         if let Some((_, in_flight)) = tasks.creating.get_mut(pod) {
             in_flight.uncertain = true;
         }
-        for (_, in_flight) in tasks.deleting.values_mut().filter(|(deleting, _)| deleting == pod) {
-            in_flight.uncertain = true;
+        for deleting in tasks.deleting.values_mut().filter(|deleting| deleting.pod == pod) {
+            deleting.in_flight.uncertain = true;
         }
     }
 
@@ -237,8 +285,10 @@ impl TaskIndex {
         let Some(tasks) = index.services.get(service) else { return Vec::new() };
         let creates = tasks.creating.iter().filter(|(_, (_, in_flight))| in_flight.is_overdue());
         let creates = creates.map(|(pod, _)| Overdue::Create { pod: pod.clone() });
-        let deletes = tasks.deleting.iter().filter(|(_, (_, in_flight))| in_flight.is_overdue());
-        creates.chain(deletes.map(|(uid, (pod, _))| Overdue::Delete { pod: pod.clone(), uid: uid.clone() })).collect()
+        let deletes = tasks.deleting.iter().filter(|(_, deleting)| deleting.in_flight.is_overdue());
+        let delete =
+            |(uid, deleting): (&Uid, &Deleting)| Overdue::Delete { pod: deleting.pod.clone(), uid: uid.clone() };
+        creates.chain(deletes.map(delete)).collect()
     }
 
     /// How soon to look what became of a write in flight.
@@ -246,13 +296,13 @@ impl TaskIndex {
         let index = self.lock();
         let tasks = index.services.get(service)?;
         let fresh = |in_flight: &InFlight| in_flight.uncertain && in_flight.since.elapsed() < LOOK_AGAIN;
-        if tasks.creating.values().any(|(_, at)| fresh(at)) || tasks.deleting.values().any(|(_, at)| fresh(at)) {
+        let creates = tasks.creating.values().map(|(_, in_flight)| in_flight);
+        let in_flight = || creates.clone().chain(tasks.deleting.values().map(|deleting| &deleting.in_flight));
+        if in_flight().any(fresh) {
             return Some(LOOK_SOON);
         }
-        let creates = tasks.creating.values().map(|(_, in_flight)| in_flight);
-        let first =
-            creates.chain(tasks.deleting.values().map(|(_, in_flight)| in_flight)).map(|in_flight| in_flight.since);
-        let wait = first.min().map(|since| PENDING_FOR.saturating_sub(since.elapsed()));
+        let first = in_flight().map(|in_flight| in_flight.since).min();
+        let wait = first.map(|since| PENDING_FOR.saturating_sub(since.elapsed()));
         wait.map(|wait| if wait.is_zero() { LOOK_AGAIN } else { wait.saturating_add(Duration::from_millis(1)) })
     }
 
@@ -271,8 +321,8 @@ impl TaskIndex {
                 }
             }
             (Overdue::Delete { uid, .. }, Some((found, true))) if found == uid => {
-                if let Some((_, in_flight)) = tasks.deleting.get_mut(uid) {
-                    *in_flight = InFlight::now();
+                if let Some(deleting) = tasks.deleting.get_mut(uid) {
+                    deleting.in_flight = InFlight::now();
                 }
             }
             (Overdue::Delete { uid, .. }, Some((found, false))) if found == uid => {
@@ -296,19 +346,26 @@ impl TaskIndex {
     }
 }
 
+fn failing_since(before: &TaskFact) -> Option<Timestamp> {
+    match &before.state {
+        TaskState::Pending { failing } => failing.as_ref().and_then(|failing| failing.since),
+        TaskState::Running(_) | TaskState::Stopped(_) => None,
+    }
+}
+
 impl Index {
     /// Enters a pod as gone. Returns namespace and name of its service.
     fn forget(&mut self, pod: &PodRef) -> Option<(String, String)> {
         let service = self.owners.remove(pod)?;
         let tasks = self.services.get_mut(&service)?;
         tasks.creating.remove(&pod.1);
-        tasks.deleting.retain(|uid, (deleting, _)| {
-            *deleting != pod.1 || tasks.pods.get(&pod.1).is_some_and(|fact| fact.uid == *uid)
+        tasks.deleting.retain(|uid, deleting| {
+            deleting.pod != pod.1 || tasks.pods.get(&pod.1).is_some_and(|fact| fact.uid == *uid)
         });
         if let Some(fact) = tasks.pods.remove(&pod.1) {
-            let asked = tasks.deleting.remove(&fact.uid).is_some();
-            let stopped_by_us = asked || fact.stopped_by_us;
-            let fact = TaskFact { presence: Presence::Gone, stopped_by_us, ..Arc::unwrap_or_clone(fact) };
+            let asked = tasks.deleting.remove(&fact.uid).map(|deleting| deleting.cause);
+            let stopped_for = asked.or(fact.stopped_for);
+            let fact = TaskFact { presence: Presence::Gone, stopped_for, ..Arc::unwrap_or_clone(fact) };
             tasks.gone.push(Arc::new(fact));
         }
         let reference = tasks.service.clone();
@@ -363,21 +420,21 @@ mod tests {
         let name = seen.reference().1;
         index.creating(&uid, &name, key);
         assert!(index.of(&uid).pending.creates.contains(&key));
-        index.apply(&seen);
+        index.apply(&seen, Timestamp::UNIX_EPOCH);
         assert!(index.of(&uid).pending.creates.is_empty());
-        index.deleting(&uid, &name, &Uid("uid-0".to_owned()));
-        index.apply(&pod(0, 2));
+        index.deleting(&uid, &name, &Uid("uid-0".to_owned()), StopCause::Scaling);
+        index.apply(&pod(0, 2), Timestamp::UNIX_EPOCH);
         assert_eq!(index.of(&uid).pending.deletes.len(), 1, "an event of before the delete settles nothing");
-        index.apply(&stopping(pod(0, 3)));
+        index.apply(&stopping(pod(0, 3)), Timestamp::UNIX_EPOCH);
         assert!(index.of(&uid).pending.deletes.is_empty());
-        assert!(index.of(&uid).tasks[0].stopped_by_us);
+        assert_eq!(index.of(&uid).tasks[0].stopped_for, Some(StopCause::Scaling));
     }
 
     #[test]
     fn a_pod_that_a_new_list_lacks_is_gone_and_its_service_is_told() {
         let index = TaskIndex::default();
-        index.apply(&pod(0, 1));
-        index.apply(&pod(1, 1));
+        index.apply(&pod(0, 1), Timestamp::UNIX_EPOCH);
+        index.apply(&pod(1, 1), Timestamp::UNIX_EPOCH);
         let told = index.retain(&HashSet::from([pod(1, 1).reference()]));
         assert_eq!(told, [("n".to_owned(), "web".to_owned())]);
         let mut presences = presences(&index);
@@ -393,9 +450,9 @@ mod tests {
             |pod: &mut TaskPod| pod.metadata.annotations = None,
         ] {
             let mut seen = pod(0, 1);
-            index.apply(&seen);
+            index.apply(&seen, Timestamp::UNIX_EPOCH);
             change(&mut seen);
-            index.apply(&seen);
+            index.apply(&seen, Timestamp::UNIX_EPOCH);
             assert!(presences(&index).iter().all(|presence| *presence == Presence::Gone));
         }
     }
@@ -403,8 +460,8 @@ mod tests {
     #[test]
     fn an_older_version_never_replaces_a_newer_one() {
         let index = TaskIndex::default();
-        index.apply(&stopping(pod(0, 9)));
-        index.apply(&pod(0, 8));
+        index.apply(&stopping(pod(0, 9)), Timestamp::UNIX_EPOCH);
+        index.apply(&pod(0, 8), Timestamp::UNIX_EPOCH);
         assert_eq!(presences(&index), [Presence::Stopping]);
     }
 
@@ -426,7 +483,7 @@ mod tests {
     #[test]
     fn what_status_does_not_tell_of_is_kept() {
         let (index, uid) = (TaskIndex::default(), service_uid());
-        index.apply(&pod(0, 1));
+        index.apply(&pod(0, 1), Timestamp::UNIX_EPOCH);
         index.delete(&pod(0, 1));
         let seen = index.of(&uid);
         index.announced(&uid, &seen, &HashSet::from([seen.tasks[0].task_id()]));
@@ -438,7 +495,7 @@ mod tests {
     #[test]
     fn nothing_is_left_of_a_service_that_is_gone_once_its_last_pod_is() {
         let index = TaskIndex::default();
-        index.apply(&pod(0, 1));
+        index.apply(&pod(0, 1), Timestamp::UNIX_EPOCH);
         index.remove_service(&service_uid());
         index.delete(&pod(0, 1));
         assert!(index.lock().services.is_empty() && index.lock().owners.is_empty());

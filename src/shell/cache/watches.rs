@@ -1,24 +1,24 @@
 //! The watches behind the caches.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Node;
-use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::api::labels;
 use crate::shell::cache::ready::Listed;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::tasks::TaskIndex;
+use crate::shell::clock;
 
 /// The namespaces that one set of caches covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,52 +89,21 @@ where
         .touched_objects()
 }
 
-/// Keeps the names and labels of all nodes.
-pub async fn watch_nodes(client: Client, sink: Sink<PartialObjectMeta<Node>>, changed: impl Fn()) {
-    let Sink { writer, listed } = sink;
-    let nodes: Api<PartialObjectMeta<Node>> = Api::all(client);
-    let slim = |node: &mut PartialObjectMeta<Node>| {
-        node.metadata.managed_fields = None;
-        node.metadata.annotations = None;
-    };
-    let watch = watcher(nodes, watcher::Config::default()).default_backoff().modify(slim);
-    let mut events = std::pin::pin!(reflector(writer, watch));
-    let mut known: HashMap<String, BTreeMap<String, String>> = HashMap::new();
-    while let Some(event) = events.next().await {
-        match event {
-            // A kubelet reports every few seconds: what counts is that a node comes, goes or changes its labels.
-            Ok(Event::Apply(node)) => {
-                let labels = node.labels().clone();
-                if known.insert(node.name_any(), labels.clone()) != Some(labels) {
-                    changed();
-                }
-            }
-            Ok(Event::Delete(node)) => {
-                known.remove(&node.name_any());
-                changed();
-            }
-            Ok(Event::Init) => known.clear(),
-            Ok(Event::InitApply(node)) => {
-                known.insert(node.name_any(), node.labels().clone());
-            }
-            Ok(Event::InitDone) => {
-                listed.complete();
-                changed();
-            }
-            Err(error) => tracing::warn!(%error, "the watch of nodes failed and will be tried again"),
-        }
-    }
-}
-
-/// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns.
-pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Listed, changed: impl Fn(&str, &str)) {
+/// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns, and the pod's
+/// node.
+pub async fn watch_tasks(
+    api: Api<TaskPod>,
+    index: Arc<TaskIndex>,
+    listed: Listed,
+    changed: impl Fn(&str, &str, Option<&str>),
+) {
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE);
     let watch = watcher(api, watcher::Config::default().labels(&ours)).default_backoff();
     let mut events = std::pin::pin!(watch);
     let mut seen: HashSet<(String, String)> = HashSet::new();
     let tell = |pod: &TaskPod| {
         if let (Some(owner), Some(namespace)) = (pod.owner(), pod.metadata.namespace.as_deref()) {
-            changed(&owner.name, namespace);
+            changed(&owner.name, namespace, pod.node());
         }
     };
     while let Some(event) = events.next().await {
@@ -142,17 +111,17 @@ pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Liste
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(pod)) => {
                 seen.insert(pod.reference());
-                index.apply(&pod);
+                index.apply(&pod, clock::now());
                 tell(&pod);
             }
             Ok(Event::InitDone) => {
                 for (namespace, service) in index.retain(&seen) {
-                    changed(&service, &namespace);
+                    changed(&service, &namespace, None);
                 }
                 listed.complete();
             }
             Ok(Event::Apply(pod)) => {
-                index.apply(&pod);
+                index.apply(&pod, clock::now());
                 tell(&pod);
             }
             Ok(Event::Delete(pod)) => {

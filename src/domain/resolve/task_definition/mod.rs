@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::api::names::dns_label;
 use crate::api::{
     ContainerDefinition, HealthCheck, MountPoint, NetworkMode, PortMapping, TaskDefinitionSpec, TransportProtocol,
-    Volume,
+    VersionConsistency, Volume,
 };
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{self, Role};
@@ -61,6 +61,8 @@ pub struct Container {
     pub essential: bool,
     /// The image. A definition can be registered without one; the API server then refuses the pod.
     pub image: Option<String>,
+    /// Whether all tasks of a deployment run what the image's tag meant when it began.
+    pub version_consistency: bool,
     /// Replaces the image's entry point, unless empty.
     pub entry_point: Vec<String>,
     /// Replaces the image's command, unless empty.
@@ -210,6 +212,7 @@ fn resolve_container(definition: &ContainerDefinition, role: Role, volumes: &[&V
         role,
         essential: definition.essential.unwrap_or(true),
         image: definition.image.clone(),
+        version_consistency: definition.version_consistency != Some(VersionConsistency::Disabled),
         entry_point: definition.entry_point.clone(),
         command: definition.command.clone(),
         environment: definition

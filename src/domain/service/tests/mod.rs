@@ -1,17 +1,24 @@
 //! The scheduler as a whole: rows, and properties over random histories.
 #![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
+mod control;
+mod daemon;
+mod failure;
+mod replacement;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::api::conditions::{Reason, Summary};
-use crate::api::{DeploymentState, RolloutState, ServiceState, StopCode};
-use crate::domain::facts::Presence;
-use crate::domain::service::Action;
-use crate::domain::service::testing::{World, exited, service};
-use crate::domain::task::TaskState;
+use jiff::SignedDuration;
 
-const HEALTHY: TaskState = TaskState::Running { healthy: true };
+use crate::api::conditions::{Reason, Summary};
+use crate::api::{DeploymentCircuitBreaker, DeploymentState, RolloutState, ServiceState, StopCode};
+use crate::domain::facts::Presence;
+use crate::domain::placement::node::NodeFact;
+use crate::domain::resolve::control::Pause;
+use crate::domain::resolve::service::ResolvedService;
+use crate::domain::service::Action;
+use crate::domain::service::testing::{World, exited, healthy, service, unhealthy};
 
 fn running(desired: u32, minimum: u32, maximum: u32) -> World {
     let mut world = World::new(service(1, desired, minimum, maximum));
@@ -20,15 +27,11 @@ fn running(desired: u32, minimum: u32, maximum: u32) -> World {
 }
 
 fn starts(actions: &[Action]) -> usize {
-    actions.iter().filter(|action| matches!(action, Action::StartTask { .. })).count()
+    actions.iter().filter(|action| matches!(action, Action::StartTask(_))).count()
 }
 
 fn stops(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::StopTask(_))).count()
-}
-
-fn messages(world: &World) -> Vec<String> {
-    world.status.events.iter().map(|event| event.message.clone()).collect()
 }
 
 #[test]
@@ -40,7 +43,7 @@ fn a_new_service_starts_its_desired_count_and_reaches_a_steady_state() {
     assert_eq!((status.running_count, status.pending_count, status.desired_count), (Some(3), Some(0), Some(3)));
     assert_eq!(status.deployments[0].rollout_state, Some(RolloutState::Completed));
     assert_eq!(status.conditions[0].status, "True");
-    assert_eq!(messages(&world)[0], "(service web) has reached a steady state.");
+    assert_eq!(world.messages()[0], "(service web) has reached a steady state.");
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn the_first_pass_of_a_rollout_starts_and_stops_what_floor_and_ceiling_allow() {
         world.service = service(2, desired, minimum, maximum);
         let actions = world.plan().actions;
         assert_eq!((starts(&actions), stops(&actions)), expected, "{desired} tasks at {minimum}/{maximum}");
-        let first_start = actions.iter().position(|action| matches!(action, Action::StartTask { .. }));
+        let first_start = actions.iter().position(|action| matches!(action, Action::StartTask(_)));
         let last_stop = actions.iter().rposition(|action| matches!(action, Action::StopTask(_)));
         assert!(first_start.is_none() || last_stop < first_start, "a start counts on the place that a stop makes");
     }
@@ -74,7 +77,7 @@ fn a_rollout_that_floor_and_ceiling_block_says_so_in_the_words_of_ecs() {
     world.settle();
     let ready = &world.status.conditions[0];
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "DeploymentBlocked"));
-    assert!(messages(&world)[0].contains("was unable to stop or start tasks during a deployment"));
+    assert!(world.messages()[0].contains("was unable to stop or start tasks during a deployment"));
     world.service = service(2, 3, 100, 200);
     world.settle();
     assert_eq!(world.status.conditions[0].status, "True");
@@ -174,9 +177,11 @@ fn a_task_whose_pod_somebody_deleted_is_replaced_and_recorded_as_stopped_by_the_
 fn scale_in_stops_tasks_that_are_not_healthy_first() {
     let mut world = running(4, 100, 200);
     let sick = world.active()[1].clone();
-    world.change(&sick, TaskState::Running { healthy: false });
+    world.change(&sick, unhealthy());
     world.show();
     world.service = service(1, 3, 100, 200);
+    world.pass(usize::MAX);
+    assert!(world.active().contains(&sick), "it stays until status has counted it");
     world.pass(usize::MAX);
     assert!(!world.active().contains(&sick));
     assert_eq!(world.active().len(), 3);
@@ -201,7 +206,6 @@ fn what_does_not_exist_yet_is_a_waiting_condition_and_what_runs_goes_on() {
     let mut world = World::new(service(1, 2, 100, 200));
     let waiting = Summary::Reconciling(Reason::TaskDefinitionNotFound, "waiting for web".to_owned());
     world.service.target = Err(waiting.clone());
-    world.service.can_start = false;
     world.settle();
     assert_eq!(world.active().len(), 0);
     assert_eq!(world.status.conditions[0].reason, "TaskDefinitionNotFound");
@@ -239,7 +243,16 @@ enum Event {
     FinishStops,
     Scale { desired: u32 },
     Update { revision: i64 },
+    Place { task: usize, node: usize },
+    Cordon { node: usize, drain: bool },
+    Protect { task: usize },
+    Breaker { on: bool },
+    Pause { on: bool },
+    Wait { seconds: i64 },
 }
+
+/// Nodes that tasks of a history are placed on.
+const NODES: [&str; 3] = ["a", "b", "c"];
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -254,6 +267,12 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::FinishStops),
         1 => (0_u32..6).prop_map(|desired| Event::Scale { desired }),
         1 => (1_i64..4).prop_map(|revision| Event::Update { revision }),
+        2 => (0_usize..12, 0_usize..3).prop_map(|(task, node)| Event::Place { task, node }),
+        1 => (0_usize..3, any::<bool>()).prop_map(|(node, drain)| Event::Cordon { node, drain }),
+        1 => (0_usize..12).prop_map(|task| Event::Protect { task }),
+        1 => any::<bool>().prop_map(|on| Event::Breaker { on }),
+        1 => any::<bool>().prop_map(|on| Event::Pause { on }),
+        1 => (1_i64..2_000).prop_map(|seconds| Event::Wait { seconds }),
     ]
 }
 
@@ -279,25 +298,46 @@ proptest! {
                 Event::Show => world.show(),
                 Event::Crash => world.crash(),
                 // The view is brought up to date before health changes, as floor and ceiling are promises about our own stops.
-                Event::Healthy { task } => { let pod = pod(&world, task); world.change(&pod, HEALTHY); }
-                Event::Unhealthy { task } => { let pod = pod(&world, task); world.change(&pod, TaskState::Running { healthy: false }); world.show(); }
+                Event::Healthy { task } => { let pod = pod(&world, task); world.change(&pod, healthy()); }
+                Event::Unhealthy { task } => { let pod = pod(&world, task); world.change(&pod, unhealthy()); world.show(); }
                 Event::Exit { task } => { let pod = pod(&world, task); world.change(&pod, exited()); world.show(); }
                 Event::Deleted { task } => { let pod = pod(&world, task); world.remove(&pod); world.show(); }
                 Event::FinishStops => world.finish_stops(),
                 Event::Scale { desired } => world.service.desired_count = desired,
                 Event::Update { revision } => {
-                    let now = &world.service;
-                    world.service = service(revision, now.desired_count, now.minimum_healthy_percent, now.maximum_percent);
+                    let before = world.service.clone();
+                    let after = service(revision, before.desired_count, before.minimum_healthy_percent, before.maximum_percent);
+                    world.service = ResolvedService { circuit_breaker: before.circuit_breaker, control: before.control, ..after };
                 }
+                Event::Place { task, node } => {
+                    let pod = pod(&world, task);
+                    if let Some(pod) = world.pods.get_mut(&pod) { pod.node.get_or_insert_with(|| NODES[node].into()); }
+                }
+                Event::Cordon { node, drain } => {
+                    let fact = NodeFact { name: NODES[node].to_owned(), unschedulable: drain, ..NodeFact::default() };
+                    world.nodes.insert(NODES[node].to_owned(), fact);
+                }
+                Event::Protect { task } => {
+                    let (pod, until) = (pod(&world, task), world.now + SignedDuration::from_mins(30));
+                    if let Some(pod) = world.pods.get_mut(&pod) { pod.protected_until = Some(until); }
+                    // A protection that is not known of protects nobody.
+                    world.show();
+                }
+                Event::Breaker { on } => world.service.circuit_breaker = Some(DeploymentCircuitBreaker { enable: on, rollback: true, ..DeploymentCircuitBreaker::default() }),
+                Event::Pause { on } => world.service.control.pause = on.then_some(Pause::Any),
+                Event::Wait { seconds } => world.now += SignedDuration::from_secs(seconds),
             }
         }
+        world.service.control.pause = None;
         world.settle();
         prop_assert!(world.pods.values().all(|pod| pod.presence == Presence::Present));
-        let blocked = world.status.conditions[0].reason == "DeploymentBlocked";
-        if !blocked {
+        let (reason, _) = world.ready();
+        let blocked = reason == "DeploymentBlocked";
+        let failed = reason == "DeploymentFailed";
+        if !blocked && !failed {
             prop_assert_eq!(world.active().len(), usize::try_from(world.service.desired_count).unwrap());
             prop_assert_eq!(world.status.deployments.len(), 1);
-            prop_assert_eq!(world.status.conditions[0].status.as_str(), "True");
+            prop_assert!(reason == "SteadyState" || reason == "RolledBack", "{}", reason);
         }
         let bounds = crate::domain::service::bounds::Bounds::new(
             world.service.desired_count,

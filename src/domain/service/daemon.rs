@@ -1,0 +1,137 @@
+//! The DAEMON scheduling strategy: "exactly one task on each active container instance that meets all of the task placement
+//! constraints".
+//!
+//! `maximumPercent` is 100, so an update stops the old task of a node before it starts the new one, on as many nodes at once as
+//! the floor allows. With 10 nodes at 80 percent, two are without a task at most.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::facts::{NodeTasks, Presence, StopCause, TaskFact};
+use crate::domain::placement::constraint::Constraint;
+use crate::domain::placement::node::{Instance, NodeFact};
+use crate::domain::service::bounds::Bounds;
+use crate::domain::service::rolling::{Moves, Phase};
+use crate::domain::service::view::{DeploymentTasks, Nodes, View};
+
+/// The nodes of a DAEMON service.
+#[derive(Debug)]
+pub(super) struct DaemonNodes<'n> {
+    nodes: &'n Nodes,
+    constraints: &'n [Constraint],
+    /// What runs on them.
+    tasks: &'n BTreeMap<String, NodeTasks>,
+}
+
+impl<'n> DaemonNodes<'n> {
+    pub(super) fn new(nodes: &'n Nodes, constraints: &'n [Constraint], tasks: &'n BTreeMap<String, NodeTasks>) -> Self {
+        Self { nodes, constraints, tasks }
+    }
+
+    /// The nodes that are to have a task.
+    pub(super) fn eligible(&self) -> BTreeMap<&'n str, &'n NodeFact> {
+        let eligible = self.nodes.iter().filter(|(_, node)| node.takes_new_tasks() && self.satisfied_by(node));
+        eligible.map(|(name, node)| (name.as_str(), node)).collect()
+    }
+
+    /// Why a task is not to stay on a node.
+    fn leaves(&self, node: &str) -> Option<StopCause> {
+        match self.nodes.get(node) {
+            None => Some(StopCause::Draining),
+            // "Constraints are evaluated for running tasks, too; tasks that do not meet them are stopped."
+            Some(found) if !self.satisfied_by(found) => Some(StopCause::PlacementConstraint),
+            // "Daemon tasks are stopped after replica tasks".
+            Some(found) if found.is_draining() && !self.tasks.get(node).is_some_and(|tasks| tasks.has_replicas) => {
+                Some(StopCause::Draining)
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn satisfied_by(&self, node: &NodeFact) -> bool {
+        let idle = NodeTasks::default();
+        let tasks = self.tasks.get(&node.name).unwrap_or(&idle);
+        let instance = Instance { node, task_groups: &tasks.task_groups, running_tasks: tasks.tasks };
+        self.constraints.iter().all(|constraint| match constraint {
+            // One task on each instance is what DAEMON means.
+            Constraint::DistinctInstance => true,
+            Constraint::MemberOf(expression) => expression.matches(&instance),
+        })
+    }
+}
+
+/// Decides one pass.
+pub(super) fn moves<'a>(
+    nodes: &DaemonNodes<'_>,
+    bounds: Bounds,
+    phase: Phase,
+    primary: &DeploymentTasks<'a>,
+    view: &View<'a>,
+    is_counted: &dyn Fn(&TaskFact) -> bool,
+) -> Moves<'a> {
+    let mut moves = Moves::default();
+    let current: BTreeSet<&str> = primary.all().map(|task| task.pod.as_str()).collect();
+    let mut stopping: BTreeSet<&str> = BTreeSet::new();
+    let mut budget = 0_usize;
+    for tasks in view.deployments.values() {
+        for task in tasks.seen_active() {
+            if let Some(cause) = task.pinned_to.as_deref().and_then(|node| nodes.leaves(node)) {
+                moves.stop_others.push((task, cause));
+                stopping.insert(&task.pod);
+            }
+        }
+        let counted = tasks.healthy.iter().chain(&tasks.draining);
+        budget = budget.saturating_add(counted.filter(|task| !stopping.contains(task.pod.as_str())).count());
+    }
+    budget = budget.saturating_sub(bounds.floor);
+
+    let replaces = matches!(phase, Phase::Going);
+    let is_old = |task: &&TaskFact| !current.contains(task.pod.as_str()) && !stopping.contains(task.pod.as_str());
+    for tasks in view.deployments.values() {
+        let sick =
+            tasks.unhealthy.iter().copied().filter(|task| is_counted(task) && !stopping.contains(task.pod.as_str()));
+        moves.stop_others.extend(sick.map(|task| (task, StopCause::HealthCheck)));
+        if replaces {
+            let unready = tasks.pending.iter().chain(&tasks.warming).copied().filter(is_old);
+            moves.stop_others.extend(unready.map(|task| (task, StopCause::Scaling)));
+            let old: Vec<_> = tasks.healthy.iter().copied().filter(is_old).take(budget).collect();
+            budget = budget.saturating_sub(old.len());
+            moves.stop_healthy.extend(old.into_iter().map(|task| (task, StopCause::Scaling)));
+        }
+    }
+    if matches!(phase, Phase::Going | Phase::Paused) {
+        moves.start_on = vacant(nodes, view);
+    }
+    moves
+}
+
+/// The nodes that are to have a task and have none, not even one that is still stopping: two would fight over the node's ports.
+fn vacant(nodes: &DaemonNodes<'_>, view: &View<'_>) -> Vec<String> {
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
+    for tasks in view.deployments.values() {
+        let there = tasks.all().filter(|task| task.presence != Presence::Gone);
+        taken.extend(there.filter_map(|task| task.pinned_to.as_deref()));
+    }
+    let creating: BTreeSet<u32> =
+        view.deployments.values().flat_map(|tasks| &tasks.creating).map(|key| key.slot).collect();
+    let slots = slots(nodes.nodes);
+    let eligible = nodes.eligible();
+    let free = eligible.keys().filter(|node| !taken.contains(**node));
+    free.filter(|node| slots.get(**node).is_none_or(|slot| !creating.contains(slot)))
+        .map(|node| (*node).to_owned())
+        .collect()
+}
+
+/// The slot of each node: a number made of its name, so that two leaders mean the same task by it. Of two nodes whose numbers
+/// collide, the one that comes later in the alphabet takes the next one that is free.
+pub(super) fn slots(nodes: &Nodes) -> BTreeMap<&str, u32> {
+    let mut taken = BTreeSet::new();
+    let mut slots = BTreeMap::new();
+    for name in nodes.keys() {
+        let mut slot = crate::api::names::short_number(name);
+        while !taken.insert(slot) {
+            slot = slot.wrapping_add(1);
+        }
+        slots.insert(name.as_str(), slot);
+    }
+    slots
+}

@@ -1,0 +1,199 @@
+//! How the launches of a deployment go: what the circuit breaker and the launch throttle count.
+//!
+//! Both count from what is durable: a task that stopped is counted in the status write that puts it on record, an unhealthy one in
+//! the write that names it, and neither is removed before. So a restart neither loses a failure nor counts it twice.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{
+    DeploymentCircuitBreaker, DeploymentCircuitBreakerStatus, Launches, MonitoringStatus, RolloutState, ThresholdType,
+};
+use crate::domain::facts::TaskFact;
+use crate::domain::resolve::service::ResolvedService;
+use crate::domain::service::view::{DeploymentTasks, Stopped};
+
+/// "the interval between restart attempts … up to 27 minutes".
+const DELAY_MAX: SignedDuration = SignedDuration::from_mins(27);
+/// The delay after the first attempt that is followed by one.
+const DELAY_FIRST: SignedDuration = SignedDuration::from_secs(10);
+/// Attempts that may fail without delay: ECS does not publish its curve; the smallest threshold of the circuit breaker is 3, and
+/// it should not have to wait.
+const FREE_ATTEMPTS: i32 = 2;
+/// How many unhealthy tasks are named, and so replaced, at a time.
+const UNHEALTHY_MAX: usize = 50;
+
+/// What one pass adds to a deployment's counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failures {
+    /// When each task failed that counts, and when it had been made.
+    counted: Vec<(Timestamp, Option<Timestamp>)>,
+    /// The unhealthy tasks that have been counted and are there still.
+    unhealthy: Vec<String>,
+    reached_running: bool,
+}
+
+impl Failures {
+    /// Finds the failures that have not been counted yet: `unrecorded` are the tasks that stopped and are about to be put on
+    /// record.
+    pub(super) fn find(
+        launches: &Launches,
+        tasks: &DeploymentTasks<'_>,
+        unrecorded: &[&Stopped<'_>],
+        service: &ResolvedService,
+        now: Timestamp,
+    ) -> Self {
+        let ran = |stopped: &&&Stopped<'_>| stopped.end.ran_since.is_some();
+        let reached_running = launches.reached_running
+            || tasks.running().next().is_some()
+            || unrecorded.iter().any(|stopped| ran(&stopped));
+        // Stage one: "tasks that fail to reach RUNNING"; stage two, once one has: those that fail a health check. What dies
+        // right after it ran is in neither.
+        let counts = |stopped: &&&Stopped<'_>| {
+            let in_scope = service.count_early_exits || !(ran(stopped) || reached_running);
+            in_scope && stopped.end.died_early(service.health_periods)
+        };
+        let stopped = unrecorded.iter().filter(counts);
+        let mut counted: Vec<_> =
+            stopped.map(|stopped| (stopped.end.at.unwrap_or(now), stopped.task.created_at)).collect();
+        let named: BTreeSet<&str> = launches.unhealthy_tasks.iter().map(String::as_str).collect();
+        let mut unhealthy = Vec::new();
+        let (known, new): (Vec<&TaskFact>, Vec<&TaskFact>) =
+            tasks.unhealthy.iter().copied().partition(|task| named.contains(task.task_id().to_string().as_str()));
+        for task in known.iter().chain(&new).take(UNHEALTHY_MAX) {
+            let id = task.task_id().to_string();
+            if !named.contains(id.as_str()) {
+                counted.push((now, task.created_at));
+            }
+            unhealthy.push(id);
+        }
+        Self { counted, unhealthy, reached_running }
+    }
+
+    /// How the launches have gone after the pass.
+    pub(super) fn launches(&self, before: &Launches, tasks: &DeploymentTasks<'_>, now: Timestamp) -> Launches {
+        let was_healthy_at = before.last_healthy_at.as_ref().map(|at| at.0);
+        let last_healthy_at = tasks.last_healthy_at.max(was_healthy_at);
+        let recovered = last_healthy_at > was_healthy_at;
+        let mut failed_attempts = if recovered { 0 } else { before.failed_attempts };
+        let mut last_failed_at = before.last_failed_at.as_ref().map(|at| at.0).filter(|_| !recovered);
+        // Tasks that were made together and fail together have been one attempt.
+        let is_new =
+            |made: &Option<Timestamp>| last_failed_at.is_none_or(|failed| made.is_none_or(|made| made >= failed));
+        let after_recovery = |at: &Timestamp| last_healthy_at.is_none_or(|healthy| *at >= healthy);
+        if self.counted.iter().any(|(at, made)| after_recovery(at) && is_new(made)) {
+            failed_attempts = failed_attempts.saturating_add(1);
+            last_failed_at = Some(now);
+        }
+        let next_attempt_at =
+            last_failed_at.and_then(|failed| Some(failed.saturating_add(delay(failed_attempts)?).unwrap_or(failed)));
+        Launches {
+            reached_running: self.reached_running,
+            last_healthy_at: last_healthy_at.map(Time),
+            failed_attempts,
+            last_failed_at: last_failed_at.map(Time),
+            next_attempt_at: next_attempt_at.map(Time),
+            unhealthy_tasks: self.unhealthy.clone(),
+        }
+    }
+
+    /// What the circuit breaker of a deployment in progress has counted after the pass. None where the service has none.
+    pub(super) fn circuit_breaker(
+        &self,
+        before: Option<DeploymentCircuitBreakerStatus>,
+        configuration: Option<&DeploymentCircuitBreaker>,
+        (was, is): (&Launches, &Launches),
+        rollout: Option<RolloutState>,
+        desired: usize,
+    ) -> Option<DeploymentCircuitBreakerStatus> {
+        let configuration = configuration.filter(|configuration| configuration.enable)?;
+        let threshold = threshold(configuration, desired);
+        let counted = before.map_or(0, |before| before.failure_count);
+        let status = |status, failure_count| Some(DeploymentCircuitBreakerStatus { status, failure_count, threshold });
+        match rollout {
+            Some(RolloutState::Completed) => return status(MonitoringStatus::MonitoringComplete, counted),
+            Some(RolloutState::Failed) => {
+                return status(before.map_or(MonitoringStatus::MonitoringComplete, |b| b.status), counted);
+            }
+            Some(RolloutState::InProgress) | None => {}
+        }
+        let (healthy, was_healthy) = (is.last_healthy_at.as_ref(), was.last_healthy_at.as_ref());
+        let reset =
+            configuration.reset_on_healthy_task.unwrap_or(true) && healthy.map(|at| at.0) > was_healthy.map(|at| at.0);
+        let new = self.counted.iter().filter(|(at, _)| !reset || healthy.is_none_or(|healthy| *at >= healthy.0));
+        let new = i32::try_from(new.count()).unwrap_or(i32::MAX);
+        let count = if reset { new } else { counted.saturating_add(new) };
+        if count >= threshold {
+            status(MonitoringStatus::Triggered, count)
+        } else {
+            status(MonitoringStatus::Monitoring, count)
+        }
+    }
+}
+
+/// "The threshold … calculated by the desired count": half of it, at least 3 and at most 200, unless configured otherwise. It
+/// follows the latest desired count.
+fn threshold(configuration: &DeploymentCircuitBreaker, desired: usize) -> i32 {
+    let configured = configuration.threshold_configuration.as_ref();
+    let (kind, value) = configured.map_or((ThresholdType::BoundedPercent, 50), |t| (t.type_, t.value));
+    let percent = || {
+        let product = i64::try_from(desired).unwrap_or(i64::MAX).saturating_mul(i64::from(value));
+        i32::try_from(product.saturating_add(99).checked_div(100).unwrap_or(0)).unwrap_or(i32::MAX)
+    };
+    match kind {
+        ThresholdType::BoundedPercent => percent().clamp(3, 200),
+        // A threshold of nothing would fail a deployment that has not begun.
+        ThresholdType::UnboundedPercent => percent().max(1),
+        ThresholdType::Count => value,
+    }
+}
+
+/// How long after the last of so many attempts in a row the next one is made: 10 s after the third, then twice as long each
+/// time, up to 27 minutes.
+fn delay(failed_attempts: i32) -> Option<SignedDuration> {
+    let doublings = u32::try_from(failed_attempts.checked_sub(FREE_ATTEMPTS)?.checked_sub(1)?).ok()?;
+    let delay = DELAY_FIRST.checked_mul(1_i32.checked_shl(doublings.min(20)).unwrap_or(i32::MAX));
+    Some(delay.map_or(DELAY_MAX, |delay| delay.min(DELAY_MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ThresholdConfiguration;
+
+    fn breaker(threshold: Option<(ThresholdType, i32)>) -> DeploymentCircuitBreaker {
+        DeploymentCircuitBreaker {
+            enable: true,
+            rollback: true,
+            reset_on_healthy_task: None,
+            threshold_configuration: threshold.map(|(type_, value)| ThresholdConfiguration { type_, value }),
+        }
+    }
+
+    #[test]
+    fn the_threshold_follows_the_desired_count() {
+        use ThresholdType::{BoundedPercent, Count, UnboundedPercent};
+        for (desired, configured, expected) in [
+            (1, None, 3),
+            (25, None, 13),
+            (400, None, 200),
+            (800, None, 200),
+            (0, None, 3),
+            (800, Some((UnboundedPercent, 50)), 400),
+            (1, Some((UnboundedPercent, 50)), 1),
+            (10, Some((BoundedPercent, 100)), 10),
+            (10, Some((Count, 1)), 1),
+        ] {
+            assert_eq!(threshold(&breaker(configured), desired), expected, "{desired} tasks, {configured:?}");
+        }
+    }
+
+    #[test]
+    fn the_interval_between_attempts_grows_up_to_27_minutes() {
+        let seconds: Vec<_> = (0..13).map(|attempts| delay(attempts).map_or(0, |delay| delay.as_secs())).collect();
+        assert_eq!(seconds, [0, 0, 0, 10, 20, 40, 80, 160, 320, 640, 1280, 1620, 1620]);
+        assert_eq!(delay(i32::MAX), Some(DELAY_MAX));
+    }
+}

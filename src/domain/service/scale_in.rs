@@ -1,0 +1,72 @@
+//! Which tasks go first, where one is as good as the other for floor and ceiling.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::names::TaskId;
+use crate::domain::facts::TaskFact;
+use crate::domain::placement::node::NodeFact;
+use crate::domain::placement::scale_in::{Candidate, Resources, Surroundings, stop_order};
+use crate::domain::placement::strategy::Strategy;
+use crate::domain::service::view::{DeploymentTasks, Nodes, View};
+
+/// The order in which a service's tasks are given up, at a moment.
+pub(super) struct ScaleIn<'a> {
+    strategies: &'a [Strategy],
+    nodes: &'a Nodes,
+    view: &'a View<'a>,
+    now: Timestamp,
+}
+
+impl<'a> ScaleIn<'a> {
+    pub(super) fn new(strategies: &'a [Strategy], nodes: &'a Nodes, view: &'a View<'a>, now: Timestamp) -> Self {
+        Self { strategies, nodes, view, now }
+    }
+
+    /// The first `count` of the tasks that may be stopped.
+    pub(super) fn first<'t>(&self, count: usize, tasks: Vec<&'t TaskFact>) -> Vec<&'t TaskFact> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let tasks: Vec<_> = tasks.into_iter().filter(|task| !self.protects(task)).collect();
+        if tasks.len() <= count {
+            return tasks;
+        }
+        let by_id: BTreeMap<TaskId, &TaskFact> = tasks.iter().map(|task| (task.task_id(), *task)).collect();
+        let candidates: Vec<_> = by_id
+            .iter()
+            .map(|(id, task)| Candidate { task: id, node: self.node(task), reserves: Resources::default() })
+            .collect();
+        let chosen: BTreeSet<&str> = tasks.iter().map(|task| task.pod.as_str()).collect();
+        let others = self.view.deployments.values().flat_map(DeploymentTasks::seen_active);
+        let staying: Vec<_> =
+            others.filter(|task| !chosen.contains(task.pod.as_str())).filter_map(|task| self.node(task)).collect();
+        let around = Surroundings { strategies: self.strategies, staying: &staying, room: &BTreeMap::new() };
+        let order = stop_order(&candidates, &around);
+        order.into_iter().take(count).filter_map(|id| by_id.get(id).copied()).collect()
+    }
+
+    /// How many tasks are protected.
+    pub(super) fn protected(&self) -> usize {
+        self.active().filter(|task| self.protects(task)).count()
+    }
+
+    /// When the next protection expires.
+    pub(super) fn changes_at(&self) -> Option<Timestamp> {
+        self.active().filter_map(|task| task.protected_until).filter(|until| *until > self.now).min()
+    }
+
+    fn active(&self) -> impl Iterator<Item = &TaskFact> {
+        self.view.deployments.values().flat_map(DeploymentTasks::seen_active)
+    }
+
+    fn node(&self, task: &TaskFact) -> Option<&'a NodeFact> {
+        self.nodes.get(task.node.as_deref()?)
+    }
+
+    /// "Tasks that are protected are not terminated by scale-in events or deployments."
+    fn protects(&self, task: &TaskFact) -> bool {
+        task.protected_until.is_some_and(|until| until > self.now)
+    }
+}

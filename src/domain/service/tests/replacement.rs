@@ -1,0 +1,182 @@
+//! Tasks that have to be replaced while the service goes on: unhealthy ones, those on nodes that drain, those that are protected.
+
+use jiff::SignedDuration;
+
+use super::running;
+use crate::domain::placement::node::NodeFact;
+use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
+
+/// A node that drains.
+fn draining(name: &str) -> (String, NodeFact) {
+    let node = NodeFact { name: name.to_owned(), unschedulable: true, ..NodeFact::default() };
+    (name.to_owned(), node)
+}
+
+/// Puts a task on a node.
+fn place(world: &mut World, task: usize, node: &str) -> String {
+    let pod = world.active()[task].clone();
+    world.pods.get_mut(&pod).unwrap().node = Some(node.into());
+    pod
+}
+
+#[test]
+fn an_unhealthy_task_is_stopped_once_its_replacement_is_healthy() {
+    let mut world = running(4, 100, 200);
+    let sick = world.active()[1].clone();
+    world.change(&sick, unhealthy());
+    assert_eq!(world.step(), (1, 0), "the replacement comes first");
+    assert_eq!(world.step(), (0, 0), "and is waited for");
+    assert!(
+        world.messages()[0].contains("failed container health checks")
+            || world.messages()[1].contains("failed container")
+    );
+    let replacement = world.active_where(|pod| pod.state == pending());
+    world.change(&replacement[0], healthy());
+    assert_eq!(world.step(), (0, 1));
+    assert!(!world.active().contains(&sick));
+    world.settle();
+    assert_eq!(world.status.stopped_tasks[0].stopped_reason, "Task failed container health checks");
+}
+
+#[test]
+fn if_the_replacement_is_unhealthy_too_one_of_the_two_is_stopped() {
+    let mut world = running(4, 100, 200);
+    let sick = world.active()[1].clone();
+    world.change(&sick, unhealthy());
+    world.step();
+    let replacement = world.active_where(|pod| pod.state == pending());
+    world.change(&replacement[0], unhealthy());
+    world.step();
+    world.step();
+    assert_eq!(world.active_where(|pod| pod.state == unhealthy()).len(), 1);
+}
+
+#[test]
+fn where_the_ceiling_leaves_no_room_unhealthy_tasks_are_stopped_one_at_a_time() {
+    let mut world = running(4, 50, 100);
+    for pod in world.active().into_iter().take(2) {
+        world.change(&pod, unhealthy());
+    }
+    world.step();
+    assert_eq!(world.step(), (1, 1));
+    assert_eq!(world.step(), (0, 0), "the next one waits for the first one's replacement");
+    let replacement = world.active_where(|pod| pod.state == pending());
+    world.change(&replacement[0], healthy());
+    world.finish_stops();
+    assert_eq!(world.step(), (1, 1));
+}
+
+#[test]
+fn a_task_of_the_old_revision_is_replaced_by_one_of_the_same_revision() {
+    let mut world = running(4, 100, 300);
+    world.service = service(2, 4, 100, 300);
+    world.step();
+    let sick = world.active_of(1)[0].clone();
+    world.change(&sick, unhealthy());
+    world.step();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (5, 4));
+    world.change_all(2, &healthy());
+    world.settle();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (0, 4));
+}
+
+#[test]
+fn an_old_task_that_exits_is_replaced_while_the_new_revision_cannot_start() {
+    let mut world = running(2, 100, 200);
+    world.service = service(2, 2, 100, 200);
+    for _ in 0..4 {
+        world.step();
+        world.change_all(2, &exited());
+        world.step();
+    }
+    assert_eq!(world.ready().0, "LaunchThrottled");
+    let lost = world.active_of(1)[0].clone();
+    world.change(&lost, exited());
+    world.step();
+    assert_eq!(world.active_of(1).len(), 2, "not below the floor for want of a revision that works");
+}
+
+#[test]
+fn in_the_grace_period_no_task_is_stopped_for_its_health() {
+    let mut world = running(2, 100, 200);
+    world.service.health_periods.grace = SignedDuration::from_mins(5);
+    let sick = world.active()[0].clone();
+    world.change(&sick, unhealthy());
+    assert_eq!(world.step(), (0, 0));
+    world.now += SignedDuration::from_mins(5);
+    assert_eq!(world.step(), (1, 0));
+}
+
+#[test]
+fn tasks_on_a_draining_node_are_replaced_within_floor_and_ceiling() {
+    for ((minimum, maximum), first) in [((100, 200), (1, 0)), ((50, 100), (1, 1)), ((100, 150), (1, 0))] {
+        let mut world = running(4, minimum, maximum);
+        let pod = place(&mut world, 0, "a");
+        world.nodes.extend([draining("a")]);
+        assert_eq!(world.step(), first, "at {minimum}/{maximum}");
+        world.settle();
+        assert!(!world.active().contains(&pod), "at {minimum}/{maximum}");
+        assert_eq!(world.active().len(), 4);
+    }
+}
+
+#[test]
+fn service_tasks_on_a_draining_node_that_are_pending_are_stopped_immediately() {
+    let mut world = World::new(service(1, 2, 100, 200));
+    world.step();
+    let pod = place(&mut world, 0, "a");
+    world.nodes.extend([draining("a")]);
+    assert_eq!(world.step(), (1, 1));
+    assert!(!world.active().contains(&pod));
+}
+
+#[test]
+fn a_drain_and_a_rollout_together_keep_the_floor() {
+    let mut world = running(4, 75, 125);
+    place(&mut world, 0, "a");
+    place(&mut world, 1, "a");
+    world.nodes.extend([draining("a")]);
+    world.service = service(2, 4, 75, 125);
+    // World checks floor and ceiling at every write.
+    world.settle();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (0, 4));
+}
+
+#[test]
+fn protected_tasks_are_not_stopped_by_scale_in_before_their_protection_expires() {
+    let mut world = running(4, 100, 200);
+    let until = world.now + SignedDuration::from_mins(60);
+    for pod in world.active().into_iter().take(3) {
+        world.pods.get_mut(&pod).unwrap().protected_until = Some(until);
+    }
+    world.service = service(1, 1, 100, 200);
+    assert_eq!(world.step(), (0, 1), "the one that is not protected");
+    world.finish_stops();
+    world.step();
+    world.step();
+    assert_eq!(world.ready().0, "TasksProtected");
+    assert!(
+        world
+            .messages()
+            .iter()
+            .any(|message| message.ends_with("The number of protected tasks are more than the desired count of tasks"))
+    );
+    world.show();
+    assert_eq!(world.plan().wake_at, Some(until));
+    world.settle();
+    assert_eq!(world.active().len(), 1);
+}
+
+#[test]
+fn protected_tasks_are_not_stopped_by_a_deployment() {
+    let mut world = running(2, 100, 200);
+    let pod = world.active()[0].clone();
+    world.pods.get_mut(&pod).unwrap().protected_until = Some(world.now + SignedDuration::from_mins(60));
+    world.service = service(2, 2, 100, 200);
+    world.step();
+    world.change_all(2, &healthy());
+    world.step();
+    world.finish_stops();
+    world.step();
+    assert_eq!(world.active_of(1), [pod]);
+}

@@ -1,0 +1,214 @@
+//! The tasks of a service as its scheduler counts them at a moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::names::{DeploymentId, TaskKey};
+use crate::domain::facts::{Presence, ServiceTasks, TaskFact};
+use crate::domain::placement::node::NodeFact;
+use crate::domain::task::{Health, HealthPeriods, StartFailure, StartFailureKind, StopRecord, TaskState};
+
+/// The nodes, by name.
+pub type Nodes = BTreeMap<String, NodeFact>;
+
+/// The tasks of one deployment, each list in the order of slots.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DeploymentTasks<'a> {
+    /// RUNNING and healthy: what counts towards the floor.
+    pub(super) healthy: Vec<&'a TaskFact>,
+    /// Healthy, on a node that takes no more tasks: counts towards the floor, and is to be replaced.
+    pub(super) draining: Vec<&'a TaskFact>,
+    /// RUNNING; whether healthy is not known yet.
+    pub(super) warming: Vec<&'a TaskFact>,
+    /// UNHEALTHY: to be replaced.
+    pub(super) unhealthy: Vec<&'a TaskFact>,
+    /// Not RUNNING yet.
+    pub(super) pending: Vec<&'a TaskFact>,
+    /// Not RUNNING, and on a node that takes no more tasks.
+    pub(super) stranded: Vec<&'a TaskFact>,
+    /// Stopped by themselves, each with its end; nobody has asked for the deletion of the pod.
+    pub(super) stopped: Vec<Stopped<'a>>,
+    /// Being stopped, or gone already.
+    pub(super) leaving: Vec<&'a TaskFact>,
+    /// Being created, not seen yet.
+    pub(super) creating: Vec<TaskKey>,
+    /// When a task of it last became healthy.
+    pub(super) last_healthy_at: Option<Timestamp>,
+}
+
+/// A task that has ended.
+#[derive(Debug, Clone)]
+pub(super) struct Stopped<'a> {
+    pub(super) task: &'a TaskFact,
+    pub(super) end: StopRecord,
+    /// Whether it ended by itself; else somebody stopped it.
+    pub(super) by_itself: bool,
+}
+
+impl<'a> DeploymentTasks<'a> {
+    /// How many tasks count against the ceiling. ECS's API says "RUNNING or PENDING", the page on updating a service adds
+    /// "or STOPPING"; as in the API, and as with a Kubernetes Deployment, a task on its way out leaves its place at once.
+    pub(super) fn active(&self) -> usize {
+        self.serving()
+            .saturating_add(self.pending.len())
+            .saturating_add(self.stranded.len())
+            .saturating_add(self.creating.len())
+    }
+
+    /// How many tasks are RUNNING.
+    pub(super) fn serving(&self) -> usize {
+        self.counted().saturating_add(self.warming.len()).saturating_add(self.unhealthy.len())
+    }
+
+    /// How many tasks count towards the floor.
+    pub(super) fn counted(&self) -> usize {
+        self.healthy.len().saturating_add(self.draining.len())
+    }
+
+    /// How many tasks there are that are neither to be replaced nor lost.
+    pub(super) fn kept(&self) -> usize {
+        [self.healthy.len(), self.warming.len(), self.pending.len(), self.creating.len()].iter().sum()
+    }
+
+    /// The tasks that are RUNNING.
+    pub(super) fn running(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
+        [&self.healthy, &self.draining, &self.warming, &self.unhealthy].into_iter().flatten().copied()
+    }
+
+    /// The tasks that are there and have not ended.
+    pub(super) fn seen_active(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
+        self.running().chain(self.pending.iter().copied()).chain(self.stranded.iter().copied())
+    }
+
+    /// The keys of the tasks that count against the ceiling.
+    pub(super) fn active_keys(&self) -> impl Iterator<Item = TaskKey> + '_ {
+        self.seen_active().map(|task| task.key).chain(self.creating.iter().copied())
+    }
+
+    /// The tasks that are no longer of use.
+    pub(super) fn ended(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
+        self.stopped.iter().map(|stopped| stopped.task).chain(self.leaving.iter().copied())
+    }
+
+    /// Every task that has a pod, or had one.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
+        self.seen_active().chain(self.ended())
+    }
+
+    /// Why tasks that no node takes are not placed, in the scheduler's words.
+    pub(super) fn unplaced(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.pending.iter().filter_map(|task| match &task.state {
+            TaskState::Pending {
+                failing: Some(StartFailure { kind: StartFailureKind::Unplaced, message, since: _ }),
+            } => Some(message.as_str()),
+            TaskState::Pending { .. } | TaskState::Running(_) | TaskState::Stopped(_) => None,
+        })
+    }
+
+    /// A deployment is ACTIVE, "still has running tasks, but is in the process of being replaced", until its last pod has gone.
+    pub(super) fn has_pods(&self) -> bool {
+        self.active() > 0 || self.ended().any(|task| task.presence != Presence::Gone)
+    }
+}
+
+/// All tasks of a service.
+#[derive(Debug, Clone, Default)]
+pub(super) struct View<'a> {
+    /// By deployment.
+    pub(super) deployments: BTreeMap<DeploymentId, DeploymentTasks<'a>>,
+    /// The earliest moment at which time alone makes a task something else.
+    pub(super) changes_at: Option<Timestamp>,
+}
+
+impl<'a> View<'a> {
+    /// The tasks of all deployments but one. There may be deployments among them that nothing else knows of yet: their first
+    /// tasks are being created.
+    pub(super) fn all_but(
+        &self,
+        deployment: Option<DeploymentId>,
+    ) -> impl Iterator<Item = (DeploymentId, &DeploymentTasks<'a>)> {
+        self.deployments.iter().map(|(id, tasks)| (*id, tasks)).filter(move |(id, _)| Some(*id) != deployment)
+    }
+
+    /// Counts the tasks at a moment, with the writes in flight applied.
+    pub(super) fn new(tasks: &'a ServiceTasks, nodes: &Nodes, periods: HealthPeriods, now: Timestamp) -> Self {
+        let mut view = Self::default();
+        let seen: BTreeSet<TaskKey> = tasks.tasks.iter().map(|task| task.key).collect();
+        for task in &tasks.tasks {
+            let leaving = task.presence != Presence::Present || tasks.pending.deletes.contains(&task.uid);
+            let draining = task.node.as_deref().and_then(|node| nodes.get(node)).is_some_and(NodeFact::is_draining);
+            view.count(task, leaving, draining, periods, now);
+        }
+        for key in tasks.pending.creates.difference(&seen) {
+            view.deployments.entry(key.deployment).or_default().creating.push(*key);
+        }
+        for tasks in view.deployments.values_mut() {
+            let lists = [
+                &mut tasks.healthy,
+                &mut tasks.draining,
+                &mut tasks.warming,
+                &mut tasks.unhealthy,
+                &mut tasks.pending,
+                &mut tasks.stranded,
+                &mut tasks.leaving,
+            ];
+            for list in lists {
+                list.sort_unstable_by_key(|task| task.key);
+            }
+            tasks.stopped.sort_unstable_by_key(|stopped| stopped.task.key);
+        }
+        view
+    }
+
+    fn count(&mut self, task: &'a TaskFact, leaving: bool, draining: bool, periods: HealthPeriods, now: Timestamp) {
+        let deployment = self.deployments.entry(task.key.deployment).or_default();
+        if leaving {
+            deployment.leaving.push(task);
+            return;
+        }
+        let changes_at = match &task.state {
+            TaskState::Stopped(end) => {
+                deployment.stopped.push(Stopped { task, end: (**end).clone(), by_itself: true });
+                None
+            }
+            TaskState::Pending { failing } => {
+                let gives_up_at = failing.as_ref().and_then(StartFailure::gives_up_at);
+                match failing {
+                    Some(failing) if gives_up_at.is_some_and(|at| at <= now) => {
+                        let end = StopRecord::of_failed_start(failing);
+                        deployment.stopped.push(Stopped { task, end, by_itself: true });
+                        None
+                    }
+                    Some(_) | None => {
+                        let list = if draining { &mut deployment.stranded } else { &mut deployment.pending };
+                        list.push(task);
+                        gives_up_at
+                    }
+                }
+            }
+            TaskState::Running(checks) => match checks.health(periods, now) {
+                Health::Healthy { since } => {
+                    deployment.last_healthy_at = deployment.last_healthy_at.max(since);
+                    let list = if draining { &mut deployment.draining } else { &mut deployment.healthy };
+                    list.push(task);
+                    None
+                }
+                Health::Unknown { until } => {
+                    deployment.warming.push(task);
+                    until
+                }
+                Health::Unhealthy => {
+                    deployment.unhealthy.push(task);
+                    None
+                }
+            },
+        };
+        self.changes_at = earliest(self.changes_at, changes_at);
+    }
+}
+
+/// The earlier of two moments, where there are any.
+pub(super) fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}

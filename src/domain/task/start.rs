@@ -1,0 +1,77 @@
+//! Why a task does not start, in ECS's words.
+//!
+//! Kubernetes tries for ever what ECS gives up on: a kubelet that cannot pull an image keeps the pod Pending and tries again,
+//! where ECS stops the task with `CannotPullContainerError` and the scheduler starts another one.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::task::lifecycle::{ContainerState, PodStatus};
+
+/// A start that is failing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartFailure {
+    /// Which kind.
+    pub kind: StartFailureKind,
+    /// What the kubelet or the scheduler says.
+    pub message: String,
+    /// Since when it has been seen to fail.
+    pub since: Option<Timestamp>,
+}
+
+/// Kinds of failing starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartFailureKind {
+    /// The image's name is not one.
+    InvalidImageName,
+    /// The image cannot be pulled, for now.
+    CannotPull,
+    /// Something that the container needs is missing: a Secret, a key.
+    CannotConfigure,
+    /// The runtime cannot make or start the container.
+    CannotCreate,
+    /// No node takes the task. ECS keeps it PENDING and says so.
+    Unplaced,
+}
+
+impl StartFailure {
+    /// What keeps a pod from starting. `since` is for whoever has seen it before to fill in.
+    pub(super) fn of(pod: &PodStatus) -> Option<Self> {
+        if let Some(message) = &pod.unschedulable {
+            return Some(Self { kind: StartFailureKind::Unplaced, message: message.clone(), since: None });
+        }
+        pod.containers.iter().find_map(|container| {
+            let ContainerState::Waiting { reason: Some(reason), message } = &container.state else { return None };
+            let kind = match reason.as_str() {
+                "InvalidImageName" => StartFailureKind::InvalidImageName,
+                "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => StartFailureKind::CannotPull,
+                "CreateContainerConfigError" => StartFailureKind::CannotConfigure,
+                "CreateContainerError" | "RunContainerError" => StartFailureKind::CannotCreate,
+                _ => return None,
+            };
+            Some(Self { kind, message: message.clone().unwrap_or_else(|| reason.clone()), since: None })
+        })
+    }
+
+    /// When ECS would have given up. The agent tries to pull an image five times within some 20 seconds; what is missing may
+    /// be on its way by the same `kubectl apply`.
+    pub fn gives_up_at(&self) -> Option<Timestamp> {
+        let patience = match self.kind {
+            StartFailureKind::InvalidImageName => SignedDuration::ZERO,
+            StartFailureKind::CannotPull | StartFailureKind::CannotCreate => SignedDuration::from_secs(30),
+            StartFailureKind::CannotConfigure => SignedDuration::from_mins(2),
+            StartFailureKind::Unplaced => return None,
+        };
+        Some(self.since?.saturating_add(patience).unwrap_or(Timestamp::MAX))
+    }
+
+    /// ECS's `stoppedReason`.
+    pub fn reason(&self) -> String {
+        let prefix = match self.kind {
+            StartFailureKind::InvalidImageName | StartFailureKind::CannotPull => "CannotPullContainerError",
+            StartFailureKind::CannotConfigure => "ResourceInitializationError",
+            StartFailureKind::CannotCreate => "CannotStartContainerError",
+            StartFailureKind::Unplaced => "unable to place a task",
+        };
+        format!("{prefix}: {}", self.message)
+    }
+}
