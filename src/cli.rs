@@ -18,6 +18,7 @@ use crate::controllers;
 use crate::import::{self, RenderError, Source};
 use crate::shell::admin::{self, AdminError};
 use crate::shell::cache::Scope;
+use crate::shell::clock::Clock;
 use crate::shell::events::Events;
 use crate::shell::telemetry::{self, FilterError, LogFormat};
 
@@ -172,7 +173,15 @@ impl Run {
             .enumerate()
             .map(|(n, scope)| {
                 let (ready, seen) = watch::channel(false);
-                let run = controllers::run::run(client.clone(), scope, n == 0, events.clone(), ready, stop.clone());
+                let run = controllers::run::run(
+                    client.clone(),
+                    scope,
+                    n == 0,
+                    events.clone(),
+                    ready,
+                    stop.clone(),
+                    Clock::system(),
+                );
                 (run, seen)
             })
             .unzip();

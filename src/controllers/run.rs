@@ -23,6 +23,7 @@ use crate::controllers::task_definition::TaskDefinitions;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
 use crate::shell::cache::{Caches, Ready, Scope, TaskIndex, Triggers, sink, watch_nodes, watch_objects, watch_tasks};
+use crate::shell::clock::Clock;
 use crate::shell::driver::{Driver, Reconciler};
 use crate::shell::events::Events;
 
@@ -41,6 +42,7 @@ pub async fn run(
     events: Events,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
+    clock: Clock,
 ) {
     let (caches_ready, listed) = Ready::of();
     let [
@@ -70,7 +72,7 @@ pub async fn run(
         tasks: Arc::new(TaskIndex::default()),
         ready: caches_ready,
     };
-    let context = Context { client: client.clone(), caches: caches.clone(), events };
+    let context = Context { client: client.clone(), caches: caches.clone(), events, clock };
 
     let (triggers, triggered) = Triggers::new();
     let triggers = Arc::new(triggers);

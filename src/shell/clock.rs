@@ -1,10 +1,35 @@
 //! The one place that reads the clock.
 
+use std::fmt;
+use std::sync::Arc;
+
 use jiff::{Timestamp, Unit};
 
-/// The time, in whole seconds: Kubernetes stores no finer ones, and a finer one would differ from itself once read back.
-pub fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    let now = Timestamp::now();
-    now.round(Unit::Second).unwrap_or(now)
+/// Tells the time. What is decided by it is written to the cluster, so it is an input like any other.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The clock of the machine.
+    pub fn system() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+        Self::new(Timestamp::now)
+    }
+
+    /// Another one.
+    pub fn new(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time, in whole seconds: Kubernetes stores no finer ones, and a finer one would differ from itself once read back.
+    pub fn now(&self) -> Timestamp {
+        let now = (self.0)();
+        now.round(Unit::Second).unwrap_or(now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now())
+    }
 }

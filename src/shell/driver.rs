@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::names::Uid;
 use crate::domain::Plan;
+use crate::shell::Context;
 use crate::shell::writer::{self, WriteError};
 use crate::shell::written::Written;
-use crate::shell::{Context, clock};
 
 /// First and longest wait after a pass that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
@@ -196,7 +196,7 @@ impl<R: Reconciler> Driver<R> {
     }
 
     async fn pass(&self, object: &R::Object) -> Result<Action, ReconcileError> {
-        let now = clock::now();
+        let now = self.context.clock.now();
         let uid = Uid(object.uid().unwrap_or_default());
         let cached = R::status(object);
         let (status, version) = self.written.newest(&uid, &object.resource_version().unwrap_or_default(), cached);
@@ -282,7 +282,7 @@ impl<R: Reconciler> Driver<R> {
             let mut status = R::Status::default();
             let summary = Summary::Stalled(Reason::Unreadable, message.clone());
             *R::conditions(&mut status) =
-                Conditions::new(&[], object.meta().generation, clock::now()).summary(&summary).build();
+                Conditions::new(&[], object.meta().generation, self.context.clock.now()).summary(&summary).build();
             writer::merge_status(&api, &name, &version, &status).await?;
             self.lock().entry(key).or_insert_with(|| Passes::of(object)).unreadable = Some(message);
         }

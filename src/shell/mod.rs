@@ -12,6 +12,7 @@ pub mod written;
 use kube::Client;
 
 use crate::shell::cache::Caches;
+use crate::shell::clock::Clock;
 use crate::shell::events::Events;
 
 /// What every controller works with.
@@ -23,4 +24,6 @@ pub struct Context {
     pub caches: Caches,
     /// Where events go.
     pub events: Events,
+    /// Tells the time.
+    pub clock: Clock,
 }
