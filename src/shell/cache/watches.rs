@@ -129,8 +129,10 @@ pub async fn watch_nodes(client: Client, sink: Sink<PartialObjectMeta<Node>>, ch
 /// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns.
 pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Listed, changed: impl Fn(&str, &str)) {
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE);
-    let watch = watcher(api, watcher::Config::default().labels(&ours)).default_backoff();
-    let mut events = std::pin::pin!(watch);
+    let config = watcher::Config::default().labels(&ours);
+    let watch = |config| watcher(api.clone(), config).default_backoff().boxed();
+    // One pod after the other out of the server's cache: neither a page of pods in memory nor a read of etcd for each.
+    let mut events = watch(config.clone().streaming_lists());
     let mut seen: HashSet<(String, String)> = HashSet::new();
     let tell = |pod: &TaskPod| {
         if let (Some(owner), Some(namespace)) = (pod.owner(), pod.metadata.namespace.as_deref()) {
@@ -159,7 +161,16 @@ pub async fn watch_tasks(api: Api<TaskPod>, index: Arc<TaskIndex>, listed: Liste
                 index.delete(&pod);
                 tell(&pod);
             }
+            Err(error) if refuses_to_stream(&error) => {
+                tracing::info!(%error, "the API server does not stream lists; reading them page by page");
+                events = watch(config.clone());
+            }
             Err(error) => tracing::warn!(%error, "the watch of task pods failed and will be tried again"),
         }
     }
+}
+
+/// Whether the API server says that it has `WatchList` switched off: it then refuses `sendInitialEvents` as invalid.
+fn refuses_to_stream(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.is_invalid())
 }
