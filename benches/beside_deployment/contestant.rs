@@ -1,5 +1,6 @@
 //! The two that are measured: what they are asked for, and the process that does it.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, ListParams};
 use longshore::api::Service;
 use longshore_test_cluster::{AuditRecord, Companion, Program, ServiceAccountAccess};
 use serde_json::{Value, json};
@@ -205,7 +206,13 @@ impl Contestant {
                 }
             }
         }
-        tasks.until(|pods| pods.is_empty()).await
+        tasks.until(HashMap::is_empty).await?;
+        // A service goes after its last task: one that is applied while it is going would go with it.
+        let services: Api<Service> = Api::namespaced(arena.client.clone(), self.namespace());
+        while !services.list_metadata(&ListParams::default()).await?.items.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 }
 
