@@ -4,6 +4,7 @@ RUN apk add --no-cache build-base
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+COPY benches benches
 COPY tests/cluster tests/cluster
 RUN cargo build --locked --release --bin longshore
 

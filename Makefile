@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint crds manifests samples demo cluster-up cluster-down
+.PHONY: help build test bench lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -13,6 +13,10 @@ build: ## Build the operator
 
 test: ## Run all tests, on a real control plane too
 	$(CARGO) test --locked --workspace
+
+bench: ## Measure Longshore beside a Deployment, and its planning; BENCH="rollout --rounds 1" measures less
+	$(CARGO) bench --locked --bench beside_deployment -- $(BENCH)
+	$(CARGO) bench --locked --bench plan
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use longshore::cli::Cli;
 
-#[tokio::main]
+/// One thread: an operator waits most of the time, and handing its work between threads costs more than sharing it saves.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match Cli::parse().execute().await {
         Ok(()) => ExitCode::SUCCESS,

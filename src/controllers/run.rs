@@ -110,7 +110,7 @@ pub async fn run(
     );
     let task_changed =
         |service: &str, namespace: &str, node: Option<&str>| links.task_changed(service, namespace, node);
-    let task_watch = watch_tasks(scope.api(client.clone()), caches.tasks.clone(), tasks_listed, task_changed);
+    let task_watch = watch_tasks(scope.api(client.clone()), caches.tasks.clone(), context.clock.clone(), tasks_listed, task_changed);
     let node_watch = watch_nodes(client, caches.nodes.clone(), nodes_listed, |node| links.node_changed(node));
 
     let capacity_providers_driven = async {

@@ -25,10 +25,20 @@ use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::cache::TaskPod;
 use crate::shell::driver::Reconciler;
+use crate::shell::many;
 use crate::shell::writer::{self, Deleted, WriteError};
 
-/// Most writes at once for one service.
-const WRITES_MAX: usize = 64;
+/// Most tasks that one pass starts. The first of them brings the next pass, which starts more and stops what the tasks that are
+/// healthy by then replace: a pass that started all would hold that up until its last answer.
+const STARTS_MAX: usize = 64;
+
+/// Most looks at pods at once.
+const LOOKS_MAX: usize = 64;
+
+/// Two writes of a status in which only counts have changed are apart by 1 s for each of so many tasks, and by no more than
+/// `COUNTS_INTERVAL_MAX`: a rollout of ten times the tasks must not cost ten times the writes.
+const TASKS_PER_SECOND: i32 = 50;
+const COUNTS_INTERVAL_MAX: Duration = Duration::from_secs(10);
 
 /// How long a look at a pod may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -56,6 +66,13 @@ impl Reconciler for Services {
     const FIELD_MANAGER: &'static str = labels::field_manager::SERVICE;
     const FINALIZER: Option<&'static str> = Some(labels::DRAIN_FINALIZER);
     const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+    fn status_interval(before: &ServiceStatus, after: &ServiceStatus) -> Duration {
+        let tasks = [after.desired_count, after.running_count].into_iter().flatten().max().unwrap_or(0);
+        let seconds = tasks.checked_div(TASKS_PER_SECOND).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
+        let counts = Duration::from_secs(seconds).clamp(Self::STATUS_INTERVAL, COUNTS_INTERVAL_MAX);
+        if news(before) == news(after) { counts } else { Self::STATUS_INTERVAL }
+    }
 
     fn api(context: &Context, namespace: Option<&str>) -> Api<Service> {
         Api::namespaced(context.client.clone(), namespace.unwrap_or_default())
@@ -135,21 +152,10 @@ impl Reconciler for Services {
             }
         }
         // The starts count on the places that the stops make: not one of them before all of those are through.
-        for stops in stops.chunks(WRITES_MAX) {
-            all(stops.iter().map(|stop| tasks.stop(stop))).await?;
-        }
-        for forgotten in forgotten.chunks(WRITES_MAX) {
-            all(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
-        }
-        let mut batch = 1;
-        while !starts.is_empty() {
-            let rest = starts.split_off(starts.len().min(batch));
-            all(starts.iter().map(|start| tasks.start(start))).await?;
-            starts = rest;
-            // Slow start: a quota or a policy that refuses one pod costs one request, not one for each task.
-            batch = batch.saturating_mul(2).min(WRITES_MAX);
-        }
-        Ok(())
+        many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
+        many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        let starts = starts.iter().take(STARTS_MAX);
+        many::send_with_care(starts.map(|start| tasks.start(start))).await
     }
 
     async fn told(context: &Context, object: &Service, seen: &Seen, before: &ServiceStatus, after: &ServiceStatus) {
@@ -164,12 +170,16 @@ impl Reconciler for Services {
             status.conditions.iter().find(refused).map(|condition| condition.message.clone())
         };
         if let Some(message) = refusal(after).filter(|_| refusal(before).is_none()) {
-            context.events.publish(object, true, Reason::WriteRefused.as_str(), &message).await;
+            context.events.publish(object, true, Reason::WriteRefused.as_str(), &message);
         }
         let known = |id: &str| before.events.iter().any(|event| event.id == id);
         for event in after.events.iter().rev().filter(|event| !known(&event.id)) {
             let reason = event_reason(&event.message);
-            context.events.publish(object, reason == "DeploymentBlocked", reason, &event.message).await;
+            // Which tasks came and went, status tells: of those there may be many, and an Event is a write.
+            if matches!(reason, "TasksStarted" | "TasksStopped") {
+                continue;
+            }
+            context.events.publish(object, reason == "DeploymentBlocked", reason, &event.message);
         }
     }
 
@@ -182,17 +192,23 @@ impl Reconciler for Services {
     }
 }
 
-/// Sends all writes and waits for all answers; the first failure comes out. One that failed must not cut off the others: what
-/// became of them would not be known.
-async fn all(writes: impl Iterator<Item = impl Future<Output = Result<(), WriteError>>>) -> Result<(), WriteError> {
-    join_all(writes).await.into_iter().collect()
+/// What a person waits for: told at once. The counts of a rollout are not.
+fn news(status: &ServiceStatus) -> impl PartialEq {
+    let conditions = status.conditions.iter();
+    let deployments = status.deployments.iter();
+    (
+        status.observed_generation,
+        status.status,
+        conditions.map(|of| (of.type_.clone(), of.status.clone(), of.reason.clone())).collect::<Vec<_>>(),
+        deployments.map(|of| (of.id.clone(), of.status, of.rollout_state, of.failed_tasks)).collect::<Vec<_>>(),
+    )
 }
 
 /// A write whose outcome the watch has not shown for long: we look for ourselves.
 async fn look_for_overdue(context: &Context, object: &Service, uid: &Uid) {
     let pods: Api<TaskPod> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let looks =
-        context.caches.tasks.overdue(uid).into_iter().take(WRITES_MAX).map(async |overdue| match tokio::time::timeout(
+        context.caches.tasks.overdue(uid).into_iter().take(LOOKS_MAX).map(async |overdue| match tokio::time::timeout(
             LOOK_LIMIT,
             pods.get_metadata_opt(overdue.pod()),
         )

@@ -49,6 +49,11 @@ pub trait Reconciler: Send + Sync + 'static {
     /// must not cost a write for each.
     const STATUS_INTERVAL: Duration;
 
+    /// How long before `after` may replace `before`, where that depends on what has changed.
+    fn status_interval(before: &Self::Status, after: &Self::Status) -> Duration {
+        let _ = (before, after);
+        Self::STATUS_INTERVAL
+    }
     /// The API of the kind, in a namespace where it has one.
     fn api(context: &Context, namespace: Option<&str>) -> Api<Self::Object>;
     /// The status in the object.
@@ -232,7 +237,7 @@ impl<R: Reconciler> Driver<R> {
             report_refusal::<R>(&mut after, &before, object.meta().generation, error, now);
         }
         let mut wakes = vec![plan.wake_at.map(|at| until(now, at)), R::look_again(&self.context, &uid)];
-        let wait = self.written.wait(&uid, R::STATUS_INTERVAL);
+        let wait = self.written.wait(&uid, R::status_interval(&before, &after));
         if after == before {
             R::told(&self.context, object, &seen, &before, &after).await;
         } else if wait.is_zero() {

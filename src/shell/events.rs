@@ -11,7 +11,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// "Note … should be less than 1kB."
 const NOTE_MAX: usize = 1000;
 
-/// Publishes events. One that cannot be published is logged and is no reason to fail anything.
+/// Publishes events. One that cannot be published is logged; nothing fails for it, and nothing waits for it.
 #[derive(Clone)]
 pub struct Events {
     recorder: Recorder,
@@ -24,7 +24,7 @@ impl Events {
     }
 
     /// Publishes a sentence about an object.
-    pub async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, warning: bool, reason: &str, note: &str) {
+    pub fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, warning: bool, reason: &str, note: &str) {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.to_owned(),
@@ -36,12 +36,15 @@ impl Events {
                 ..ObjectReference::default()
             }),
         };
-        #[expect(clippy::disallowed_methods, reason = "this is where events are published")]
-        let published = tokio::time::timeout(TIME_LIMIT, self.recorder.publish(&event, &about.object_ref(&()))).await;
-        match published {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
-            Err(_) => tracing::warn!(reason, "publishing an event got no answer"),
-        }
+        let (recorder, about, reason) = (self.recorder.clone(), about.object_ref(&()), reason.to_owned());
+        tokio::spawn(async move {
+            #[expect(clippy::disallowed_methods, reason = "this is where events are published")]
+            let publish = recorder.publish(&event, &about);
+            match tokio::time::timeout(TIME_LIMIT, publish).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
+                Err(_) => tracing::warn!(reason, "publishing an event got no answer"),
+            }
+        });
     }
 }

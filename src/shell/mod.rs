@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clock;
 pub mod driver;
 pub mod events;
+pub mod many;
 pub mod telemetry;
 pub mod writer;
 pub mod written;

@@ -6,8 +6,9 @@
 use std::fmt::{self, Debug};
 use std::time::Duration;
 
+use http::HeaderValue;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::ObjectMeta;
+use kube::core::{ObjectMeta, Request};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,10 @@ use crate::api::names::Uid;
 
 /// How long a write may take.
 const TIME_LIMIT: Duration = Duration::from_secs(15);
+
+/// In place of the object, an answer of no more than its metadata.
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// A write that failed.
 #[derive(Debug, thiserror::Error)]
@@ -119,14 +124,18 @@ impl WriteError {
 }
 
 /// Creates an object. One of that name that is ours already is what a replayed request or another leader has made: success.
-#[expect(clippy::disallowed_methods, reason = "this is the writer")]
 pub async fn create<K>(api: &Api<K>, object: &K, is_ours: impl Fn(&ObjectMeta) -> bool) -> Result<(), WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
     let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
-    match limited(&kind, &name, api.create(&PostParams::default(), object)).await? {
-        Ok(_) => Ok(()),
+    let create = async {
+        let object = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
+        let create = Request::new(api.resource_url()).create(&PostParams::default(), object);
+        send(api, create).await
+    };
+    match limited(&kind, &name, create).await? {
+        Ok(()) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             let existing = limited(&kind, &name, api.get_metadata(&name)).await?;
             match existing {
@@ -149,7 +158,6 @@ pub enum Deleted {
 }
 
 /// Deletes the object of this uid, and no other of its name; where a version is given, only if the object still is at it.
-#[expect(clippy::disallowed_methods, reason = "this is the writer")]
 pub async fn delete<K>(api: &Api<K>, name: &str, uid: &Uid, version: Option<&str>) -> Result<Deleted, WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -157,8 +165,9 @@ where
     let kind = K::kind(&()).into_owned();
     let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: version.map(str::to_owned) };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-    match limited(&kind, name, api.delete(name, &params)).await? {
-        Ok(_) => Ok(Deleted::Now),
+    let delete = send(api, Request::new(api.resource_url()).delete(name, &params));
+    match limited(&kind, name, delete).await? {
+        Ok(()) => Ok(Deleted::Now),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
         Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
@@ -221,6 +230,18 @@ where
         Ok(_) => Ok(()),
         Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
+}
+
+/// Sends a request whose answer, if it is no refusal, tells nothing new: the watch will show what has become of the object. So
+/// the server need not write the object out again, nor do we read it.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+async fn send<K: Resource + Clone>(
+    api: &Api<K>,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<(), kube::Error> {
+    let mut request = request.map_err(kube::Error::BuildRequest)?;
+    request.headers_mut().insert(http::header::ACCEPT, METADATA_ONLY);
+    api.clone().into_client().request_text(request).await.map(drop)
 }
 
 async fn limited<T>(kind: &str, name: &str, call: impl Future<Output = T>) -> Result<T, WriteError> {

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource, ResourceExt};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::labels;
 use crate::api::names::{DeploymentId, TaskKey, Uid};
@@ -21,7 +21,8 @@ const TARGET_HEALTH: &str = "target-health.";
 #[derive(Debug, Clone, Resource, Serialize, Deserialize)]
 #[resource(inherit = Pod)]
 pub struct TaskPod {
-    /// The metadata.
+    /// The metadata, as far as we read it.
+    #[serde(deserialize_with = "read_metadata")]
     pub metadata: ObjectMeta,
     /// The spec.
     #[serde(default)]
@@ -36,6 +37,37 @@ pub struct TaskPod {
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     node_name: Option<String>,
+}
+
+/// Metadata without `managedFields`, which is most of it and a tree of its own for every client that has written.
+fn read_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let read = Metadata::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: read.name,
+        namespace: read.namespace,
+        uid: read.uid,
+        resource_version: read.resource_version,
+        creation_timestamp: read.creation_timestamp,
+        deletion_timestamp: read.deletion_timestamp,
+        labels: read.labels,
+        annotations: read.annotations,
+        owner_references: read.owner_references,
+        ..ObjectMeta::default()
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
 }
 
 /// A pod's status.

@@ -18,7 +18,7 @@ use crate::api::labels;
 use crate::shell::cache::ready::Listed;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::tasks::TaskIndex;
-use crate::shell::clock;
+use crate::shell::clock::Clock;
 
 /// The namespaces that one set of caches covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +94,15 @@ where
 pub async fn watch_tasks(
     api: Api<TaskPod>,
     index: Arc<TaskIndex>,
+    clock: Clock,
     listed: Listed,
     changed: impl Fn(&str, &str, Option<&str>),
 ) {
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE);
-    let watch = watcher(api, watcher::Config::default().labels(&ours)).default_backoff();
-    let mut events = std::pin::pin!(watch);
+    let config = watcher::Config::default().labels(&ours);
+    let watch = |config| watcher(api.clone(), config).default_backoff().boxed();
+    // One pod after the other out of the server's cache: neither a page of pods in memory nor a read of etcd for each.
+    let mut events = watch(config.clone().streaming_lists());
     let mut seen: HashSet<(String, String)> = HashSet::new();
     let tell = |pod: &TaskPod| {
         if let (Some(owner), Some(namespace)) = (pod.owner(), pod.metadata.namespace.as_deref()) {
@@ -111,7 +114,7 @@ pub async fn watch_tasks(
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(pod)) => {
                 seen.insert(pod.reference());
-                index.apply(&pod, clock::now());
+                index.apply(&pod, clock.now());
                 tell(&pod);
             }
             Ok(Event::InitDone) => {
@@ -121,14 +124,23 @@ pub async fn watch_tasks(
                 listed.complete();
             }
             Ok(Event::Apply(pod)) => {
-                index.apply(&pod, clock::now());
+                index.apply(&pod, clock.now());
                 tell(&pod);
             }
             Ok(Event::Delete(pod)) => {
                 index.delete(&pod);
                 tell(&pod);
             }
+            Err(error) if refuses_to_stream(&error) => {
+                tracing::info!(%error, "the API server does not stream lists; reading them page by page");
+                events = watch(config.clone());
+            }
             Err(error) => tracing::warn!(%error, "the watch of task pods failed and will be tried again"),
         }
     }
+}
+
+/// Whether the API server says that it has `WatchList` switched off: it then refuses `sendInitialEvents` as invalid.
+fn refuses_to_stream(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.is_invalid())
 }

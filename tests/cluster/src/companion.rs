@@ -15,6 +15,11 @@ impl Companion {
     pub fn log(&self) -> &Path {
         self.0.log()
     }
+
+    /// The process id, by which `/proc` tells what the program costs.
+    pub async fn pid(&self) -> Result<u32, Error> {
+        self.0.pid().await
+    }
 }
 
 impl TestCluster {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Error;
 use crate::folder::Folder;
+use crate::{Error, wait};
 
 /// Runs the program and kills it when standard input ends.
 ///
@@ -22,6 +22,7 @@ marker=$1
 shift
 "$@" 3<&- &
 program=$!
+echo "$program" >"$marker"
 ( while read -r _ <&3; do :; done; kill -9 "$program" ) &
 watcher=$!
 exec 3<&-
@@ -40,6 +41,7 @@ const TAIL: usize = 20;
 pub(crate) struct Guarded {
     name: String,
     log: PathBuf,
+    marker: PathBuf,
     guard: Child,
 }
 
@@ -75,7 +77,7 @@ impl Guarded {
             .process_group(0)
             .spawn();
         match guard {
-            Ok(guard) => Ok(Self { name: name.to_owned(), log, guard }),
+            Ok(guard) => Ok(Self { name: name.to_owned(), log, marker, guard }),
             Err(source) => {
                 let _unused = fs::remove_file(&marker);
                 Err(Error::Spawn { program: name.to_owned(), source })
@@ -86,6 +88,18 @@ impl Guarded {
     /// The file of what the program prints.
     pub(crate) fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// The process id of the program, which its guard notes as soon as it has started it.
+    pub(crate) async fn pid(&self) -> Result<u32, Error> {
+        let mut pid = None;
+        wait::until(&format!("the start of {}", self.name), Duration::from_secs(10), async || {
+            let noted = fs::read_to_string(&self.marker).unwrap_or_default();
+            pid = noted.strip_suffix('\n').and_then(|pid| pid.parse().ok());
+            Ok(pid.is_some())
+        })
+        .await?;
+        Ok(pid.unwrap_or_default())
     }
 
     /// Waits until `probe` says yes; an early end of the program or the limit is an error.
