@@ -51,7 +51,7 @@ impl Arena {
     /// Applies an object, as `kubectl apply --server-side` does.
     pub(crate) async fn apply(&self, namespace: &str, object: &Value) -> Result<(), Failure> {
         let text = |member: &str| object.pointer(member).and_then(Value::as_str).unwrap_or_default();
-        let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
+        let (group, version) = text("/apiVersion").split_once('/').unwrap_or_else(|| ("", text("/apiVersion")));
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
         api.patch(text("/metadata/name"), &PatchParams::apply("bench").force(), &Patch::Apply(object)).await?;

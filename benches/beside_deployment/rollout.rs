@@ -96,8 +96,9 @@ async fn roll_out(arena: &Arena, contestant: Contestant, tasks: usize, window: W
         by_kind(&writes)
     );
     contestant.remove(arena, &[name.to_owned()]).await?;
-    let per_task = |count: usize| count as f64 / tasks as f64;
-    Ok(Measured { wall: seconds(wall), requests: per_task(writes.len()), cpu: seconds(cpu), peak: cost.peak })
+    let number = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
+    let requests = number(writes.len()) / number(tasks);
+    Ok(Measured { wall: seconds(wall), requests, cpu: seconds(cpu), peak: cost.peak })
 }
 
 /// What the writes were, the most frequent first.

@@ -45,8 +45,8 @@ fn shown(values: &[f64]) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match (median(values), sorted.first(), sorted.last()) {
-        (Some(median), Some(first), Some(last)) if sorted.len() > 1 => format!("{median:.2} ({first:.2}–{last:.2})"),
-        (Some(median), _, _) => format!("{median:.2}"),
+        (Some(median), Some(first), Some(last)) if sorted.len() > 1 => format!("{median:.3} ({first:.3}–{last:.3})"),
+        (Some(median), _, _) => format!("{median:.3}"),
         (None, _, _) => "–".to_owned(),
     }
 }

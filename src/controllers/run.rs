@@ -13,6 +13,7 @@ use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::names::{TaskDefinitionName, cluster_name};
 use crate::api::{CapacityProvider, Cluster, SchedulingStrategy, Service, TaskDefinition, TaskDefinitionRevision};
@@ -108,28 +109,31 @@ pub async fn run(
         |_: &DeserializeGuard<CapacityProvider>| {},
         || {},
     );
-    let task_changed =
-        |service: &str, namespace: &str, node: Option<&str>| links.task_changed(service, namespace, node);
-    let task_watch = watch_tasks(scope.api(client.clone()), caches.tasks.clone(), context.clock.clone(), tasks_listed, task_changed);
+    let task_changed = {
+        let links = links.clone();
+        move |service: &str, namespace: &str, node: Option<&str>| links.task_changed(service, namespace, node)
+    };
+    let (tasks, clock) = (caches.tasks.clone(), context.clock.clone());
+    let task_watch = apart(watch_tasks(scope.api(client.clone()), tasks, clock, tasks_listed, task_changed));
     let node_watch = watch_nodes(client, caches.nodes.clone(), nodes_listed, |node| links.node_changed(node));
 
     let capacity_providers_driven = async {
         if cluster_scoped {
             let (watch, triggers) = (capacity_provider_watch, triggered.capacity_providers);
-            drive::<CapacityProviders>(&context, watch, capacity_providers, triggers, &stop).await;
+            drive::<CapacityProviders>(context.clone(), watch, capacity_providers, triggers, stop.clone()).await;
         }
     };
     let controllers = async {
         tokio::join!(
-            drive::<Services>(&context, service_watch, services, triggered.services, &stop),
+            apart(drive::<Services>(context.clone(), service_watch, services, triggered.services, stop.clone())),
             drive::<TaskDefinitions>(
-                &context,
+                context.clone(),
                 task_definition_watch,
                 task_definitions,
                 triggered.task_definitions,
-                &stop
+                stop.clone()
             ),
-            drive::<Clusters>(&context, cluster_watch, clusters, triggered.clusters, &stop),
+            drive::<Clusters>(context.clone(), cluster_watch, clusters, triggered.clusters, stop.clone()),
             capacity_providers_driven,
         )
     };
@@ -141,6 +145,16 @@ pub async fn run(
         () = node_watch => {}
         () = revision_watch.for_each(|_| async {}) => {}
         () = announce(&ready, &caches.ready) => {}
+    }
+}
+
+/// Runs what has most to do as a task of its own: the answer to a write then wakes that alone, and not all that goes on here.
+async fn apart(work: impl Future<Output = ()> + Send + 'static) {
+    let outcome = AbortOnDropHandle::new(tokio::spawn(work)).await;
+    if let Err(error) = outcome
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 
@@ -163,20 +177,20 @@ async fn too_long(stop: &CancellationToken, ready: &Ready) {
 }
 
 async fn drive<R: Reconciler>(
-    context: &Context,
+    context: Context,
     watch: impl Stream<Item = Result<DeserializeGuard<R::Object>, watcher::Error>> + Send + 'static,
     store: Store<DeserializeGuard<R::Object>>,
     triggers: impl Stream<Item = ObjectRef<DeserializeGuard<R::Object>>> + Send + 'static,
-    stop: &CancellationToken,
+    stop: CancellationToken,
 ) where
     <DeserializeGuard<R::Object> as Resource>::DynamicType: Eq + Hash + Clone + Debug + Unpin,
 {
-    let driver = Arc::new(Driver::<R>::new(context.clone()));
+    let driver = Arc::new(Driver::<R>::new(context));
     let objects = store.clone();
     Controller::for_stream(watch, store)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(triggers)
-        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .graceful_shutdown_on(stop.cancelled_owned())
         .run(Driver::reconcile, Driver::after_failure, driver.clone())
         .for_each(|outcome| async {
             match outcome {

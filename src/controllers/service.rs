@@ -154,8 +154,9 @@ impl Reconciler for Services {
         // The starts count on the places that the stops make: not one of them before all of those are through.
         many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
         many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
-        let starts = starts.iter().take(STARTS_MAX);
-        many::send_with_care(starts.map(|start| tasks.start(start))).await
+        let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
+        let starts = starts.iter().take(STARTS_MAX).map(|start| tasks.start(start));
+        if known { many::send(starts).await } else { many::send_with_care(starts).await }
     }
 
     async fn told(context: &Context, object: &Service, seen: &Seen, before: &ServiceStatus, after: &ServiceStatus) {
@@ -190,6 +191,13 @@ impl Reconciler for Services {
     fn gone(context: &Context, uid: &Uid) {
         context.caches.tasks.remove_service(uid);
     }
+}
+
+/// Whether the API server takes tasks of this revision, as far as can be seen: there are some, and it has refused none since.
+fn is_taken(object: &Service, seen: &Seen, revision: &RevisionName) -> bool {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let refused = conditions.into_iter().any(|condition| condition.reason == Reason::WriteRefused.as_str());
+    !refused && seen.tasks.tasks.iter().any(|task| task.revision == *revision)
 }
 
 /// What a person waits for: told at once. The counts of a rollout are not.
