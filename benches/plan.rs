@@ -68,6 +68,7 @@ impl Seen {
                 node: Some(node_name(slot % NODES).into()),
                 pinned_to: None,
                 protected_until: None,
+                stop_requested_at: None,
                 stopped_for: None,
             })
         };

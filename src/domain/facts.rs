@@ -35,6 +35,8 @@ pub struct TaskFact {
     pub pinned_to: Option<Arc<str>>,
     /// Until when neither scale-in nor a deployment may stop it.
     pub protected_until: Option<Timestamp>,
+    /// When somebody asked for the pod's deletion.
+    pub stop_requested_at: Option<Timestamp>,
     /// Why we asked for the pod's deletion, if it was us. Not known any more after a restart of the operator.
     pub stopped_for: Option<StopCause>,
 }
@@ -45,9 +47,12 @@ impl TaskFact {
         TaskId::of_pod(&self.pod)
     }
 
-    /// Whether target groups decide on its health.
-    pub fn has_targets(&self) -> bool {
-        matches!(&self.state, TaskState::Running(Checks { gate: Gate::Targets, .. }))
+    /// Why the task is stopped if it is so for its health.
+    pub fn unhealthy_cause(&self) -> StopCause {
+        match &self.state {
+            TaskState::Running(Checks { gate: Gate::Targets, .. }) => StopCause::Targets,
+            TaskState::Running(_) | TaskState::Pending { .. } | TaskState::Stopped(_) => StopCause::HealthCheck,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Deployment {
     pub pending_count: i32,
     /// Number of its running tasks.
     pub running_count: i32,
-    /// Number of its tasks that failed, as the circuit breaker counts.
+    /// Number of its tasks that ended by themselves.
     pub failed_tasks: i32,
     /// When the deployment began.
     pub created_at: Time,

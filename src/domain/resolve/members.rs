@@ -42,6 +42,7 @@ pub const SERVICE: &[&str] = &[
     "deploymentConfiguration.maximumPercent",
     "deploymentConfiguration.deploymentCircuitBreaker",
     "healthCheckGracePeriodSeconds",
+    "placementStrategy",
     "kubernetes",
 ];
 
@@ -51,6 +52,8 @@ pub const DAEMON_SERVICE: &[&str] = &[
     "cluster",
     "taskDefinition",
     "schedulingStrategy",
+    // "The service scheduler for DAEMON does not use a desired count": the one that is there by default asks for nothing.
+    "desiredCount",
     "deploymentConfiguration.minimumHealthyPercent",
     "deploymentConfiguration.maximumPercent",
     "deploymentConfiguration.deploymentCircuitBreaker",

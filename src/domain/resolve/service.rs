@@ -113,6 +113,9 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     let control = Control::read(annotations);
     let mut without_effect = not_implemented(spec, if daemon { members::DAEMON_SERVICE } else { members::SERVICE });
     without_effect.extend(control.unread.clone());
+    if !(daemon || spec.placement_strategy.is_empty()) {
+        without_effect.push("spec.placementStrategy (for new tasks; it decides which tasks go first)".to_owned());
+    }
     ResolvedService {
         desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
         scheduling: match constraints {

@@ -11,6 +11,7 @@ use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::node::{Instance, NodeFact};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::rolling::{Moves, Phase};
+use crate::domain::service::scale_in::ScaleIn;
 use crate::domain::service::view::{DeploymentTasks, Nodes, View};
 
 /// The nodes of a DAEMON service.
@@ -27,10 +28,21 @@ impl<'n> DaemonNodes<'n> {
         Self { nodes, constraints, tasks }
     }
 
-    /// The nodes that are to have a task.
-    pub(super) fn eligible(&self) -> BTreeMap<&'n str, &'n NodeFact> {
-        let eligible = self.nodes.iter().filter(|(_, node)| node.takes_new_tasks() && self.satisfied_by(node));
-        eligible.map(|(name, node)| (name.as_str(), node)).collect()
+    /// The nodes that are to have a task: those that take one, and those in trouble that have one.
+    pub(super) fn eligible(&self, view: &View<'_>) -> BTreeSet<&'n str> {
+        let active = view.deployments.values().flat_map(DeploymentTasks::seen_active);
+        let taken: BTreeSet<&str> = active.filter_map(|task| task.pinned_to.as_deref()).collect();
+        let stays = |name: &str, node: &NodeFact| !node.is_draining() && taken.contains(name);
+        let eligible = |(name, node): &(&'n String, &'n NodeFact)| {
+            self.satisfied_by(node) && (node.takes_new_tasks() || stays(name, node))
+        };
+        self.nodes.iter().filter(eligible).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Whether the node of a task is in touch: of one that is not nobody knows how its task does.
+    fn is_connected(&self, task: &TaskFact) -> bool {
+        let node = task.pinned_to.as_deref().and_then(|node| self.nodes.get(node));
+        node.is_some_and(NodeFact::is_agent_connected)
     }
 
     /// Why a task is not to stay on a node.
@@ -67,6 +79,7 @@ pub(super) fn moves<'a>(
     primary: &DeploymentTasks<'a>,
     view: &View<'a>,
     is_counted: &dyn Fn(&TaskFact) -> bool,
+    order: &ScaleIn<'_>,
 ) -> Moves<'a> {
     let mut moves = Moves::default();
     let current: BTreeSet<&str> = primary.all().map(|task| task.pod.as_str()).collect();
@@ -84,21 +97,25 @@ pub(super) fn moves<'a>(
     }
     budget = budget.saturating_sub(bounds.floor);
 
-    let replaces = matches!(phase, Phase::Going);
+    // Here a task is stopped before its successor is started: where none may be started, none is stopped.
+    let (replaces, starts) = (phase == Phase::Going, matches!(phase, Phase::Going | Phase::Paused));
     let is_old = |task: &&TaskFact| !current.contains(task.pod.as_str()) && !stopping.contains(task.pod.as_str());
     for tasks in view.deployments.values() {
-        let sick =
-            tasks.unhealthy.iter().copied().filter(|task| is_counted(task) && !stopping.contains(task.pod.as_str()));
-        moves.stop_others.extend(sick.map(|task| (task, StopCause::HealthCheck)));
+        if starts {
+            let is_sick =
+                |task: &&TaskFact| is_counted(task) && nodes.is_connected(task) && !stopping.contains(task.pod.as_str());
+            let sick = tasks.unhealthy.iter().copied().filter(is_sick);
+            moves.stop_others.extend(sick.map(|task| (task, task.unhealthy_cause())));
+        }
         if replaces {
             let unready = tasks.pending.iter().chain(&tasks.warming).copied().filter(is_old);
             moves.stop_others.extend(unready.map(|task| (task, StopCause::Scaling)));
-            let old: Vec<_> = tasks.healthy.iter().copied().filter(is_old).take(budget).collect();
+            let old = order.first(budget, tasks.healthy.iter().copied().filter(is_old).collect());
             budget = budget.saturating_sub(old.len());
             moves.stop_healthy.extend(old.into_iter().map(|task| (task, StopCause::Scaling)));
         }
     }
-    if matches!(phase, Phase::Going | Phase::Paused) {
+    if starts {
         moves.start_on = vacant(nodes, view);
     }
     moves
@@ -114,8 +131,8 @@ fn vacant(nodes: &DaemonNodes<'_>, view: &View<'_>) -> Vec<String> {
     let creating: BTreeSet<u32> =
         view.deployments.values().flat_map(|tasks| &tasks.creating).map(|key| key.slot).collect();
     let slots = slots(nodes.nodes);
-    let eligible = nodes.eligible();
-    let free = eligible.keys().filter(|node| !taken.contains(**node));
+    let eligible = nodes.eligible(view);
+    let free = eligible.iter().filter(|node| !taken.contains(**node));
     free.filter(|node| slots.get(**node).is_none_or(|slot| !creating.contains(slot)))
         .map(|node| (*node).to_owned())
         .collect()

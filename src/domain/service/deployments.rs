@@ -59,6 +59,8 @@ pub(super) struct Deployments {
     pub(super) active: Vec<Deployment>,
     /// The PRIMARY deployment that was given up in this pass.
     pub(super) ended: Option<Ended>,
+    /// Whether what the spec asks for has failed, and the PRIMARY deployment is the one before it.
+    pub(super) is_rolled_back: bool,
 }
 
 impl Deployments {
@@ -70,16 +72,29 @@ impl Deployments {
         let ordinals = recorded.iter().map(|known| known.record.ordinal).chain(history.iter().map(|past| past.ordinal));
         let last = ordinals.max().unwrap_or(0).max(seen.status.last_deployment_ordinal.unwrap_or(0));
         let was_primary = recorded.iter().find(|known| known.record.status == DeploymentState::Primary);
+        let mut is_rolled_back = false;
         let primary = match &seen.service.target {
             Err(_) => was_primary.cloned(),
             Ok(target) => {
-                let token = seen.service.control.force.clone().or_else(|| last_token(&recorded, history));
-                let asked = |ordinal: i64, id: DeploymentId| derive(seen, target, token.as_deref(), ordinal) == id;
-                let current = was_primary.filter(|primary| asked(primary.record.ordinal, primary.id));
+                let last_token = last_token(&recorded, history);
+                let forced = seen.service.control.force.as_ref().filter(|token| Some(*token) != last_token.as_ref());
+                let token = forced.or(last_token.as_ref()).cloned();
+                // A new token asks for a new deployment; without one, each is what it was with its own.
+                let asked = |ordinal: i64, id: &str, token: &Option<String>| {
+                    forced.is_none() && derive(seen, target, token.as_deref(), ordinal).to_string() == id
+                };
+                let was_asked =
+                    |record: &DeploymentStatus| asked(record.ordinal, &record.id, &record.force_new_deployment);
+                let current = was_primary.filter(|primary| was_asked(&primary.record));
                 // What the spec asks for has failed: until it asks for something else, the service stays where it went back to.
-                let given_up = history.iter().filter(|past| past.rollback.is_some());
-                let given_up = given_up.filter_map(|past| Some((past.ordinal, past.id.parse().ok()?)));
-                let stays = was_primary.filter(|_| given_up.into_iter().any(|(ordinal, id)| asked(ordinal, id)));
+                let given_up = history.iter().filter(|past| past.rollback.is_some()).max_by_key(|past| past.ordinal);
+                let stays = was_primary.filter(|primary| {
+                    given_up.is_some_and(|past| {
+                        past.ordinal > primary.record.ordinal
+                            && asked(past.ordinal, &past.id, &past.force_new_deployment)
+                    })
+                });
+                is_rolled_back = current.is_none() && stays.is_some();
                 let begin = || {
                     let ordinal = last.saturating_add(1);
                     let id = derive(seen, target, token.as_deref(), ordinal);
@@ -88,7 +103,7 @@ impl Deployments {
                 Some(current.or(stays).cloned().unwrap_or_else(begin))
             }
         };
-        let mut deployments = Self { primary, last_ordinal: last, active: Vec::new(), ended: None };
+        let mut deployments = Self { primary, last_ordinal: last, active: Vec::new(), ended: None, is_rolled_back };
         deployments.find_active(&recorded, view, now);
         deployments
     }
@@ -144,6 +159,7 @@ impl Deployments {
             back.record.deployment_circuit_breaker = None;
             let recorded: Vec<Deployment> = self.iter().cloned().collect();
             self.primary = Some(back);
+            self.is_rolled_back = true;
             self.find_active(&recorded, view, now);
         }
         self.ended = Some(Ended { id, failure, back_to });

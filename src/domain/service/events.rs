@@ -121,8 +121,13 @@ pub(super) fn announce(
     for notice in notices {
         let message = notice.sentence(service);
         let recent = |event: &ServiceEvent| now.duration_since(event.created_at.0) < SUPPRESSED_FOR;
-        let newest = events.first().is_some_and(|event| event.message == message && recent(event));
-        if !newest {
+        let same = |event: &ServiceEvent| event.message == message && recent(event);
+        let duplicate = match notice {
+            // Its cause lasts, whatever else happens in the meantime.
+            Notice::Unplaced(_) => events.iter().any(same),
+            _ => events.first().is_some_and(same),
+        };
+        if !duplicate {
             let id = short_hash(&[service, &now.to_string(), &message]);
             events.insert(0, ServiceEvent { id, created_at: Time(now), message });
         }

@@ -25,11 +25,20 @@ const FREE_ATTEMPTS: i32 = 2;
 /// How many unhealthy tasks are named, and so replaced, at a time.
 const UNHEALTHY_MAX: usize = 50;
 
+/// A failure that counts.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    at: Timestamp,
+    /// When the task had been made.
+    made: Option<Timestamp>,
+    /// Whether the throttle counts it, too. ECS's does not know tasks that reached RUNNING.
+    throttles: bool,
+}
+
 /// What one pass adds to a deployment's counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failures {
-    /// When each task failed that counts, and when it had been made.
-    counted: Vec<(Timestamp, Option<Timestamp>)>,
+    counted: Vec<Counted>,
     /// The unhealthy tasks that have been counted and are there still.
     unhealthy: Vec<String>,
     reached_running: bool,
@@ -56,8 +65,13 @@ impl Failures {
             in_scope && stopped.end.died_early(service.health_periods)
         };
         let stopped = unrecorded.iter().filter(counts);
-        let mut counted: Vec<_> =
-            stopped.map(|stopped| (stopped.end.at.unwrap_or(now), stopped.task.created_at)).collect();
+        let mut counted: Vec<_> = stopped
+            .map(|stopped| Counted {
+                at: stopped.end.at.unwrap_or(now),
+                made: stopped.task.created_at,
+                throttles: true,
+            })
+            .collect();
         let named: BTreeSet<&str> = launches.unhealthy_tasks.iter().map(String::as_str).collect();
         let mut unhealthy = Vec::new();
         let (known, new): (Vec<&TaskFact>, Vec<&TaskFact>) =
@@ -65,7 +79,7 @@ impl Failures {
         for task in known.iter().chain(&new).take(UNHEALTHY_MAX) {
             let id = task.task_id().to_string();
             if !named.contains(id.as_str()) {
-                counted.push((now, task.created_at));
+                counted.push(Counted { at: now, made: task.created_at, throttles: service.count_early_exits });
             }
             unhealthy.push(id);
         }
@@ -81,9 +95,10 @@ impl Failures {
         let mut last_failed_at = before.last_failed_at.as_ref().map(|at| at.0).filter(|_| !recovered);
         // Tasks that were made together and fail together have been one attempt.
         let is_new =
-            |made: &Option<Timestamp>| last_failed_at.is_none_or(|failed| made.is_none_or(|made| made >= failed));
-        let after_recovery = |at: &Timestamp| last_healthy_at.is_none_or(|healthy| *at >= healthy);
-        if self.counted.iter().any(|(at, made)| after_recovery(at) && is_new(made)) {
+            |made: Option<Timestamp>| last_failed_at.is_none_or(|failed| made.is_none_or(|made| made >= failed));
+        let after_recovery = |at: Timestamp| last_healthy_at.is_none_or(|healthy| at >= healthy);
+        let counts = |failed: &Counted| failed.throttles && after_recovery(failed.at) && is_new(failed.made);
+        if self.counted.iter().any(counts) {
             failed_attempts = failed_attempts.saturating_add(1);
             last_failed_at = Some(now);
         }
@@ -122,7 +137,7 @@ impl Failures {
         let (healthy, was_healthy) = (is.last_healthy_at.as_ref(), was.last_healthy_at.as_ref());
         let reset =
             configuration.reset_on_healthy_task.unwrap_or(true) && healthy.map(|at| at.0) > was_healthy.map(|at| at.0);
-        let new = self.counted.iter().filter(|(at, _)| !reset || healthy.is_none_or(|healthy| *at >= healthy.0));
+        let new = self.counted.iter().filter(|failed| !reset || healthy.is_none_or(|healthy| failed.at >= healthy.0));
         let new = i32::try_from(new.count()).unwrap_or(i32::MAX);
         let count = if reset { new } else { counted.saturating_add(new) };
         if count >= threshold {

@@ -150,7 +150,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     };
     let desired = match &daemon {
         _ if seen.deleting => 0,
-        Some(nodes) => u32::try_from(nodes.eligible().len()).unwrap_or(u32::MAX),
+        Some(nodes) => u32::try_from(nodes.eligible(&view).len()).unwrap_or(u32::MAX),
         None => seen.service.desired_count,
     };
     let bounds = Bounds::new(desired, seen.service.minimum_healthy_percent, seen.service.maximum_percent);
@@ -174,7 +174,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         _ if seen.deleting => drain(&view),
         // Nothing has ever been deployed: there is nothing to hold on to and nothing to start.
         (_, None) => Moves::default(),
-        (Some(nodes), Some(_)) => daemon::moves(nodes, bounds, phase, new, &view, &is_counted),
+        (Some(nodes), Some(_)) => daemon::moves(nodes, bounds, phase, new, &view, &is_counted, &order),
         (None, Some(_)) => {
             let known = deployments.active.iter();
             let known = known.map(|old| Old { tasks: tasks_of(old), proven: old.is(RolloutState::Completed) });

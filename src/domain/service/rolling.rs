@@ -45,6 +45,8 @@ pub(super) enum Phase {
     Throttled,
     /// Hold what there is: replace the tasks that are lost, and no others.
     Paused,
+    /// Both: hold what there is, and wait with what is lost.
+    PausedAndThrottled,
     /// Start nothing and replace nothing: "the deployment stalls" until somebody acts.
     Failed,
 }
@@ -134,7 +136,7 @@ impl<'a> Rollout<'a, '_> {
         match self.phase {
             Phase::Going => missing,
             Phase::Paused => missing.min(lost(self.new)),
-            Phase::Throttled | Phase::Failed => 0,
+            Phase::Throttled | Phase::PausedAndThrottled | Phase::Failed => 0,
         }
     }
 
@@ -180,7 +182,6 @@ impl<'a> Rollout<'a, '_> {
         let starting = self
             .all()
             .any(|tasks| !(tasks.pending.is_empty() && tasks.warming.is_empty() && tasks.creating.is_empty()));
-        let cause = |task: &TaskFact| if task.has_targets() { StopCause::Targets } else { StopCause::HealthCheck };
         let old = self.old.iter().flat_map(|old| &old.tasks.unhealthy).copied().filter(|task| (self.is_counted)(task));
         let old: Vec<_> = old.take(replaced.max(lacking_room).min(counts.unwanted)).collect();
         counts.stop(old.len());
@@ -190,7 +191,7 @@ impl<'a> Rollout<'a, '_> {
         let new = counted.take(replaced.max(in_place).min(counts.unwanted));
         let new: Vec<_> = new.collect();
         counts.stop(new.len());
-        moves.stop_others.extend(old.into_iter().chain(new).map(|task| (task, cause(task))));
+        moves.stop_others.extend(old.into_iter().chain(new).map(|task| (task, task.unhealthy_cause())));
     }
 
     /// Tasks that run and are to be replaced go when they are surplus, or when the ceiling leaves no room for all that is to
@@ -235,7 +236,7 @@ impl<'a> Rollout<'a, '_> {
             .find(|task| !is_stopped(task) && (self.is_counted)(task))
             .copied();
         if let Some(task) = sick.filter(|_| short > 0 && room == 0 && coming == 0) {
-            moves.stop_others.push((task, StopCause::HealthCheck));
+            moves.stop_others.push((task, task.unhealthy_cause()));
             room = self.bounds.ceiling.saturating_sub(counts.active.saturating_sub(1));
         }
         for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| old.proven) {

@@ -151,7 +151,7 @@ impl Findings<'_, '_> {
             (_, Some(Obstacle::Protected)) => {
                 Summary::Reconciling(Reason::TasksProtected, Notice::Protected(primary.id).sentence(seen.name))
             }
-            (Phase::Paused, None) => Summary::Reconciling(
+            (Phase::Paused | Phase::PausedAndThrottled, None) => Summary::Reconciling(
                 Reason::DeploymentPaused,
                 format!("{healthy}, {old} old tasks are left; paused by {}", labels::PAUSE_DEPLOYMENT),
             ),
@@ -177,17 +177,12 @@ impl Findings<'_, '_> {
     /// What there is to say where the spec asks for something that has failed, and something else runs.
     fn rolled_back(&self, primary: &Deployment, healthy: &str) -> Option<Summary> {
         let asked = self.seen.service.target.as_ref().ok()?;
-        let ended = self.deployments.ended.as_ref().filter(|ended| ended.back_to.is_some());
-        let history = &self.seen.status.service_deployments;
-        let given_up = history.iter().filter(|past| past.rollback.is_some()).max_by_key(|past| past.ordinal);
-        let newest = given_up.is_some_and(|past| past.ordinal > primary.record.ordinal);
-        if ended.is_none() && !newest {
+        if !self.deployments.is_rolled_back {
             return None;
         }
-        let why = match (ended, given_up) {
-            (Some(_), _) | (None, None) => String::new(),
-            (None, Some(past)) => past.status_reason.clone().unwrap_or_default(),
-        };
+        let history = &self.seen.status.service_deployments;
+        let given_up = history.iter().filter(|past| past.rollback.is_some()).max_by_key(|past| past.ordinal);
+        let why = given_up.and_then(|past| past.status_reason.clone()).unwrap_or_default();
         let what = format!("the spec asks for {}, which failed. {why} {healthy}", asked.revision);
         let asks_for = "change the service to try again";
         Some(if self.settled {

@@ -61,7 +61,9 @@ fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Stopped<'a>> + 'v {
 fn stopped_by_somebody(task: &TaskFact) -> Option<Stopped<'_>> {
     let by_us = task.stopped_for.is_some();
     let end = match &task.state {
-        TaskState::Stopped(end) if task.stopped_for.is_none_or(|cause| cause == StopCause::Ended) => {
+        TaskState::Stopped(end)
+            if task.stopped_for == Some(StopCause::Ended) || (!by_us && ended_before(task, end)) =>
+        {
             return Some(Stopped { task, end: (**end).clone(), by_itself: true });
         }
         TaskState::Stopped(end) => (**end).clone(),
@@ -73,6 +75,11 @@ fn stopped_by_somebody(task: &TaskFact) -> Option<Stopped<'_>> {
         (false, _) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
     };
     Some(Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false })
+}
+
+/// Whether a task had ended before somebody asked for the deletion of its pod: else that is why it ended.
+fn ended_before(task: &TaskFact, end: &StopRecord) -> bool {
+    task.stop_requested_at.is_none_or(|requested| end.at.is_none_or(|at| at < requested))
 }
 
 /// The record after a pass, newest first. What can still be seen stays on it.

@@ -49,6 +49,7 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         node: None,
         pinned_to: None,
         protected_until: None,
+        stop_requested_at: None,
         stopped_for: None,
     }
 }

@@ -29,6 +29,8 @@ pub struct PodStatus {
     pub ready: bool,
     /// Since when that is so.
     pub ready_changed_at: Option<Timestamp>,
+    /// The pod's `ContainersReady` condition: the same without readiness gates.
+    pub containers_ready: bool,
     /// What the scheduler says, where it has found no node.
     pub unschedulable: Option<String>,
     /// How long after its start a health check that has never passed has failed. None without health check.
@@ -158,9 +160,10 @@ fn checks(pod: &PodStatus) -> Checks {
         passing: pod.ready || (is_excused && essential().all(|container| container.ready)),
         passing_changed_at: pod.ready_changed_at.filter(|_| !is_excused),
         gate: match pod.health_check_deadline {
-            Some(deadline) => Gate::HealthCheck { deadline },
-            None if pod.has_targets => Gate::Targets,
-            None => Gate::Running,
+            // Of both, it is up to the targets once the checks pass.
+            Some(deadline) if !(pod.has_targets && pod.containers_ready) => Gate::HealthCheck { deadline },
+            Some(_) | None if pod.has_targets => Gate::Targets,
+            Some(_) | None => Gate::Running,
         },
     }
 }

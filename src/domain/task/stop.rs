@@ -109,7 +109,8 @@ impl StopRecord {
     /// Whether the task ended before it had shown that it can be healthy, or right after. A task that a node lost or refused
     /// says nothing about its revision.
     pub fn died_early(&self, periods: HealthPeriods) -> bool {
-        let infrastructure = ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "Preempting", "NodeShutdown"];
+        let infrastructure =
+            ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "Preempting", "NodeShutdown", "Evicted", "NodeLost"];
         let refused = infrastructure.iter().any(|reason| self.reason.starts_with(reason));
         let by_itself = match self.code {
             StopCode::TaskFailedToStart => !refused,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource, ResourceExt};
@@ -49,6 +49,7 @@ fn read_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMet
         resource_version: read.resource_version,
         creation_timestamp: read.creation_timestamp,
         deletion_timestamp: read.deletion_timestamp,
+        deletion_grace_period_seconds: read.deletion_grace_period_seconds,
         labels: read.labels,
         annotations: read.annotations,
         owner_references: read.owner_references,
@@ -65,6 +66,7 @@ struct Metadata {
     resource_version: Option<String>,
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
+    deletion_grace_period_seconds: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
@@ -176,8 +178,16 @@ impl TaskPod {
             node: self.spec.node_name.as_deref().map(Arc::from),
             pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
             protected_until: annotations.get(labels::PROTECTED_UNTIL).and_then(|until| until.parse().ok()),
+            stop_requested_at: self.stop_requested_at(),
             stopped_for: None,
         })
+    }
+
+    /// `deletionTimestamp` is when the grace period ends, not when it began.
+    fn stop_requested_at(&self) -> Option<Timestamp> {
+        let grace = SignedDuration::from_secs(self.metadata.deletion_grace_period_seconds.unwrap_or(0));
+        let ends = self.metadata.deletion_timestamp.as_ref()?.0;
+        Some(ends.saturating_sub(grace).unwrap_or(ends))
     }
 
     /// The digests of the images that the task's containers run, by container; empty before all of them are known.
@@ -228,6 +238,7 @@ impl TaskPod {
             },
             ready: ready.is_some_and(|ready| ready.status == "True"),
             ready_changed_at: ready.and_then(|ready| ready.last_transition_time.as_ref()).map(|time| time.0),
+            containers_ready: condition("ContainersReady").is_some_and(|ready| ready.status == "True"),
             unschedulable: unplaced.map(|unplaced| unplaced.message.clone().unwrap_or_default()),
             health_check_deadline: deadline.map(SignedDuration::from_secs),
             has_targets: status.conditions.iter().any(|condition| condition.type_.starts_with(TARGET_HEALTH)),

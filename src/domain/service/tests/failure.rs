@@ -100,9 +100,40 @@ fn a_person_who_goes_back_to_what_runs_is_in_agreement_with_it() {
     world.service = with_breaker(service(2, 2, 100, 200), true);
     fail(&mut world, 2, &failed_to_start(), 3);
     world.settle();
+    let kept = world.active();
     world.service = with_breaker(service(1, 2, 100, 200), true);
     world.settle();
-    assert_eq!(world.active_of(1).len(), 2);
+    assert_eq!((world.ready().0, world.active()), ("SteadyState", kept));
+}
+
+#[test]
+fn what_failed_once_is_tried_again_when_the_spec_comes_back_to_it() {
+    let mut world = World::new(with_breaker(service(1, 2, 100, 200), true));
+    world.settle();
+    world.service = with_breaker(service(2, 2, 100, 200), true);
+    fail(&mut world, 2, &failed_to_start(), 3);
+    world.settle();
+    for revision in [3, 2] {
+        world.service = with_breaker(service(revision, 2, 100, 200), true);
+        world.settle();
+        assert_eq!((world.ready().0, world.active_of(revision).len()), ("SteadyState", 2));
+    }
+}
+
+#[test]
+fn a_token_that_failed_says_nothing_about_what_ran_before() {
+    let mut world = World::new(with_breaker(service(1, 2, 100, 200), true));
+    world.settle();
+    let kept = world.active();
+    world.service = with_breaker(service(2, 2, 100, 200), true);
+    world.service.control.force = Some("monday".to_owned());
+    fail(&mut world, 2, &failed_to_start(), 3);
+    world.settle();
+    assert_eq!(world.ready().0, "RolledBack");
+    let control = world.service.control.clone();
+    world.service = ResolvedService { control, ..with_breaker(service(1, 2, 100, 200), true) };
+    world.settle();
+    assert_eq!((world.ready().0, world.active()), ("SteadyState", kept));
 }
 
 #[test]
