@@ -208,7 +208,10 @@ fn news(status: &ServiceStatus) -> impl PartialEq {
         status.observed_generation,
         status.status,
         conditions.map(|of| (of.type_.clone(), of.status.clone(), of.reason.clone())).collect::<Vec<_>>(),
-        deployments.map(|of| (of.id.clone(), of.status, of.rollout_state, of.failed_tasks)).collect::<Vec<_>>(),
+        deployments.clone().map(|of| (of.id.clone(), of.status, of.rollout_state, of.failed_tasks)).collect::<Vec<_>>(),
+        deployments
+            .map(|of| (of.launches.unhealthy_tasks.clone(), of.launches.failed_attempts, of.container_images.clone()))
+            .collect::<Vec<_>>(),
     )
 }
 

@@ -102,8 +102,9 @@ pub(super) fn moves<'a>(
     let is_old = |task: &&TaskFact| !current.contains(task.pod.as_str()) && !stopping.contains(task.pod.as_str());
     for tasks in view.deployments.values() {
         if starts {
-            let is_sick =
-                |task: &&TaskFact| is_counted(task) && nodes.is_connected(task) && !stopping.contains(task.pod.as_str());
+            let is_sick = |task: &&TaskFact| {
+                is_counted(task) && nodes.is_connected(task) && !stopping.contains(task.pod.as_str())
+            };
             let sick = tasks.unhealthy.iter().copied().filter(is_sick);
             moves.stop_others.extend(sick.map(|task| (task, task.unhealthy_cause())));
         }

@@ -3,6 +3,7 @@
 
 mod control;
 mod daemon;
+mod exhaustive;
 mod failure;
 mod replacement;
 

@@ -1,0 +1,87 @@
+//! Small scopes, all of them: every desired count up to six with every pair of percentages that matters, every way in which the
+//! tasks of a rollout can come up. [`World`] checks floor and ceiling at every write.
+
+use super::running;
+use crate::domain::service::bounds::Bounds;
+use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
+use crate::domain::task::TaskState;
+
+const MINIMUMS: [u32; 6] = [0, 25, 50, 75, 99, 100];
+const MAXIMUMS: [u32; 6] = [100, 110, 125, 150, 200, 300];
+
+/// Every desired count and pair of percentages that the API server takes.
+fn scopes() -> impl Iterator<Item = (u32, u32, u32)> {
+    let pairs = MINIMUMS.into_iter().flat_map(|minimum| MAXIMUMS.map(|maximum| (minimum, maximum)));
+    pairs.filter(|pair| *pair != (100, 100)).flat_map(|(minimum, maximum)| (0..=6).map(move |n| (n, minimum, maximum)))
+}
+
+/// Passes until nothing moves; what is new becomes what `fate` says, in turn.
+fn roll(world: &mut World, fate: &[TaskState]) {
+    let mut turn = 0_usize;
+    for _ in 0..60 {
+        world.step();
+        world.finish_stops();
+        for pod in world.active_where(|pod| pod.state == pending()) {
+            world.change(&pod, fate[turn % fate.len()].clone());
+            turn += 1;
+        }
+    }
+}
+
+#[test]
+fn every_rollout_completes_or_is_blocked_as_floor_and_ceiling_have_it() {
+    for (desired, minimum, maximum) in scopes() {
+        let mut world = running(desired, minimum, maximum);
+        world.service = service(2, desired, minimum, maximum);
+        roll(&mut world, &[healthy()]);
+        let (old, new) = (world.active_of(1).len(), world.active_of(2).len());
+        let everything = usize::try_from(desired).unwrap();
+        if Bounds::new(desired, minimum, maximum).can_replace() {
+            assert_eq!((old, new, world.ready().0), (0, everything, "SteadyState"), "{desired} at {minimum}/{maximum}");
+        } else {
+            assert_eq!(
+                (old, new, world.ready().0),
+                (everything, 0, "DeploymentBlocked"),
+                "{desired} at {minimum}/{maximum}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_fate_of_the_new_tasks_takes_the_service_below_its_floor() {
+    let fates: [&[TaskState]; 6] = [
+        &[pending()],
+        &[unhealthy()],
+        &[exited()],
+        &[healthy(), exited()],
+        &[healthy(), unhealthy()],
+        &[unhealthy(), healthy(), exited()],
+    ];
+    for (desired, minimum, maximum) in scopes() {
+        for fate in fates {
+            let mut world = running(desired, minimum, maximum);
+            world.service = service(2, desired, minimum, maximum);
+            roll(&mut world, fate);
+            let counted = world.active_where(|pod| pod.state == healthy()).len();
+            let floor = Bounds::new(desired, minimum, maximum).floor;
+            assert!(counted >= floor, "{counted} healthy of {desired} at {minimum}/{maximum} with {fate:?}");
+        }
+    }
+}
+
+#[test]
+fn every_scaling_between_any_two_counts_comes_to_rest() {
+    for (desired, minimum, maximum) in scopes() {
+        for target in 0..=6 {
+            let mut world = running(desired, minimum, maximum);
+            world.service.desired_count = target;
+            roll(&mut world, &[healthy()]);
+            assert_eq!(
+                world.active().len(),
+                usize::try_from(target).unwrap(),
+                "{desired} to {target} at {minimum}/{maximum}"
+            );
+        }
+    }
+}
