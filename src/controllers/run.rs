@@ -69,6 +69,7 @@ pub async fn run(
         revisions,
         clusters: clusters.clone(),
         capacity_providers: capacity_providers.clone(),
+        definitions: Arc::default(),
         nodes: Arc::default(),
         tasks: Arc::new(TaskIndex::default()),
         ready: caches_ready,

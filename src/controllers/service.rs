@@ -17,13 +17,12 @@ use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, 
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
 use crate::domain::pod::{self, ServiceOwner};
-use crate::domain::resolve::Problem;
 use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
-use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
+use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
-use crate::shell::cache::TaskPod;
+use crate::shell::cache::{Definition, TaskPod};
 use crate::shell::driver::Reconciler;
 use crate::shell::many;
 use crate::shell::writer::{self, Deleted, WriteError};
@@ -52,7 +51,7 @@ pub struct Seen {
     service: ResolvedService,
     tasks: ServiceTasks,
     /// What can be started, by revision.
-    definitions: BTreeMap<RevisionName, ResolvedTaskDefinition>,
+    definitions: BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
     nodes: Arc<Nodes>,
     node_tasks: BTreeMap<String, NodeTasks>,
 }
@@ -237,7 +236,7 @@ async fn look_for_overdue(context: &Context, object: &Service, uid: &Uid) {
     join_all(looks).await;
 }
 
-type Definitions = BTreeMap<RevisionName, Result<ResolvedTaskDefinition, String>>;
+type Definitions = BTreeMap<RevisionName, Definition>;
 
 /// Follows the references of a service.
 fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
@@ -273,8 +272,7 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
             references.latest = Some(name.clone());
         }
         if kept.contains(&name) || is_pinned || (is_latest && active) {
-            let resolved = task_definition::resolve(&revision.spec.task_definition);
-            definitions.insert(name, resolved.map_err(|problems| Problem::join(&problems)));
+            definitions.insert(name, context.caches.definitions.of(revision, &context.caches.revisions));
         }
     }
     (references, definitions)

@@ -130,7 +130,7 @@ pub struct Observed<'a> {
     /// Its spec, with what it refers to looked up.
     pub service: &'a ResolvedService,
     /// What can be started.
-    pub definitions: &'a BTreeMap<RevisionName, ResolvedTaskDefinition>,
+    pub definitions: &'a BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
     /// Its status as last written.
     pub status: &'a ServiceStatus,
     /// Its tasks.

@@ -80,9 +80,9 @@ pub(crate) fn pending() -> TaskState {
 }
 
 /// The definitions of a few revisions of `web`.
-fn definitions() -> BTreeMap<RevisionName, ResolvedTaskDefinition> {
+fn definitions() -> BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>> {
     let spec = serde_json::json!({ "containerDefinitions": [{ "name": "app", "image": "example.com/app:1" }] });
-    let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap();
+    let definition = Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap());
     (1..=9).map(|number| (web(number), definition.clone())).collect()
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct World {
     /// Every name that was ever created.
     names: BTreeSet<String>,
     version: u64,
-    definitions: BTreeMap<RevisionName, ResolvedTaskDefinition>,
+    definitions: BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
     pub(crate) now: Timestamp,
 }
 

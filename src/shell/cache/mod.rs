@@ -3,6 +3,7 @@
 //! kube's shared reflector streams are not used: deletes do not reach their subscribers, and a lost wake-up can stop the root
 //! watch. Each watch here feeds its own cache and sends the objects it concerns to the controllers.
 
+mod definitions;
 mod nodes;
 mod ready;
 mod task_pod;
@@ -10,6 +11,7 @@ mod tasks;
 mod triggers;
 mod watches;
 
+pub use definitions::{Definition, Definitions};
 pub use nodes::{NodeIndex, watch_nodes};
 pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;
@@ -36,6 +38,8 @@ pub struct Caches {
     pub clusters: Store<DeserializeGuard<Cluster>>,
     /// The capacity providers.
     pub capacity_providers: Store<DeserializeGuard<CapacityProvider>>,
+    /// The same as they are run.
+    pub definitions: Arc<Definitions>,
     /// The nodes.
     pub nodes: Arc<NodeIndex>,
     /// The tasks.
