@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint crds manifests samples demo cluster-up cluster-down
+.PHONY: help build test sim lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -13,6 +13,11 @@ build: ## Build the operator
 
 test: ## Run all tests, on a real control plane too
 	$(CARGO) test --locked --workspace
+
+SEEDS ?= 200
+sim: ## Simulate the operator: SEEDS=n seeds from FROM=n on, then a rollout with a crash at every write
+	SEEDS=$(SEEDS) $(CARGO) test --locked --test simulation any_seed_holds -- --nocapture
+	SWEEP=all $(CARGO) test --locked --test simulation interrupted_at_any_write -- --nocapture
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
