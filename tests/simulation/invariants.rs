@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     pub(crate) log: VecDeque<String>,
     /// Whether two operators run: floor, ceiling and places are promised for one.
     pub(crate) two_operators: bool,
+    /// Operators that were killed. What of them is still in memory asks for nothing that anybody hears.
+    pub(crate) dead: BTreeSet<String>,
     /// Whether everything is printed at once.
     loud: bool,
     views: BTreeMap<String, View>,
@@ -65,6 +67,7 @@ impl Ledger {
             last_written: String::new(),
             log: VecDeque::new(),
             two_operators: false,
+            dead: BTreeSet::new(),
             loud: std::env::var_os("LOG").is_some(),
             views: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -102,7 +105,8 @@ impl Ledger {
     fn count(&mut self, call: &Call) {
         self.writes += 1;
         self.last_write = Instant::now();
-        self.last_written = format!("{:?} {} {} {}", call.verb, call.resource.plural, call.name, call.body);
+        self.last_written =
+            format!("{} {:?} {} {} {}", call.actor, call.verb, call.resource.plural, call.name, call.body);
         let id = text(&call.body, "/metadata/name");
         let key = (call.resource.id(), if call.name.is_empty() { id.to_owned() } else { call.name.clone() });
         let recent = self.recent.entry(key.clone()).or_default();
@@ -234,7 +238,7 @@ impl Ledger {
 impl Observer for Watchdog {
     fn requested(&mut self, number: u64, call: &Call) {
         let mut ledger = lock(&self.0);
-        if !is_operator(call) || !call.verb.is_mutating() {
+        if !is_operator(call) || !call.verb.is_mutating() || ledger.dead.contains(&*call.actor) {
             return;
         }
         ledger.count(call);

@@ -31,7 +31,8 @@ impl Operator {
 
     /// `kill -9`: what is on its way does not arrive.
     pub(crate) async fn kill(self, world: &World) {
-        lock(&world.faults.0).dead.insert(self.name);
+        lock(&world.faults.0).dead.insert(self.name.clone());
+        lock(&world.ledger).dead.insert(self.name);
         self.running.abort();
         // It was aborted: that is all that can come out.
         let _ = self.running.await;
