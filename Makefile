@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint crds manifests samples demo cluster-up cluster-down
+.PHONY: help build test sim bench lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,10 @@ test: ## Run all tests, on a real control plane too
 bench: ## Measure Longshore beside a Deployment, and its planning; BENCH="rollout --rounds 1" measures less
 	$(CARGO) bench --locked --bench beside_deployment -- $(BENCH)
 	$(CARGO) bench --locked --bench plan
+SEEDS ?= 200
+sim: ## Simulate the operator: SEEDS=n seeds from FROM=n on, then a rollout with a crash at every write
+	SEEDS=$(SEEDS) $(CARGO) test --locked --test simulation any_seed_holds -- --nocapture
+	SWEEP=all $(CARGO) test --locked --test simulation interrupted_at_any_write -- --nocapture
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check

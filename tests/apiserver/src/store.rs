@@ -64,8 +64,8 @@ impl Store {
     }
 
     /// All objects of a kind, by namespace and name.
-    pub fn all(&self, resource: &str) -> impl Iterator<Item = &Value> {
-        self.of(resource).map(|(_, object)| object.as_ref())
+    pub fn all(&self, resource: &str) -> impl Iterator<Item = &Arc<Value>> + use<'_> {
+        self.of(resource).map(|(_, object)| object)
     }
 
     /// Who has written which fields of an object.

@@ -38,6 +38,20 @@ pub unsafe extern "C" fn getrandom(buffer: *mut u8, length: usize, _flags: u32) 
     isize::try_from(length).unwrap_or(isize::MAX)
 }
 
+unsafe extern "C" {
+    fn personality(persona: u64) -> i32;
+}
+
+/// Lets the processes that this thread starts from now on have their memory at the same addresses every time: kube's hash maps
+/// draw their chance from those. Where the kernel does not allow it, a seed may do one thing or another.
+pub fn fix_addresses_of_children() {
+    const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
+    // SAFETY: the call takes a number and touches no memory of ours.
+    unsafe {
+        personality(ADDR_NO_RANDOMIZE);
+    }
+}
+
 /// A source of chance with a seed of its own (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);

@@ -1,0 +1,203 @@
+//! What goes wrong between the operator and the API server.
+//!
+//! | fault | here |
+//! |---|---|
+//! | F1 crash before and after every write | `sweep.rs`, exhaustively; at random in every seed |
+//! | F2 write committed, answer lost | `lost_answers` |
+//! | F3 500, 503, 504, 429 with Retry-After | `refusals` |
+//! | F4 409 on status writes for some rounds | `conflicts` |
+//! | F5 watch: end, cut, 410, repeated events, compaction | `watches` |
+//! | F6 stale lists | not here: a list without a version is consistent on every supported server |
+//! | F7 events delivered late, for minutes | `late_events` |
+//! | F8 parent deleted and made again | `people.rs` |
+//! | F9, F10 pods relabelled, orphaned, deleted, evicted | `monkey.rs` |
+//! | F11 pods that never start, end, are rejected or do not go | `kubelet.rs`, `scheduler.rs` |
+//! | F12 two operators at once | `Seed::two_operators` |
+//! | F13 403 for a while | `refusals` |
+//! | F14 clock jumps | `World::jump` |
+//! | F15 creates refused | `quotas` |
+//! | F20 SIGTERM at any write | `sweep.rs` |
+//! | F21 scale during a rollout | `people.rs` |
+//! | F22 rollouts superseded | `people.rs` |
+//!
+//! F13's leases, F16, F17, F19, F23 (load balancers), F24 and F25 are not here: there is nothing yet that they could hit, or
+//! another test does it better. F18 is here for what a service refers to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_test_apiserver::{After, Before, Call, Change, Delivery, Failure, FaultPlan, Verb};
+use longshore_test_chance::Chance;
+use serde_json::Value;
+use std::sync::Mutex;
+use tokio::sync::Notify;
+
+use crate::world::lock;
+
+/// How the operator is to be interrupted at a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Killed before the write reaches the server.
+    Before,
+    /// Killed after it was committed, before the answer.
+    After,
+    /// Told to stop while it is carried out.
+    Stop,
+}
+
+/// Which faults there are.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is there or not, whatever the others are")]
+pub(crate) struct Classes {
+    pub(crate) refusals: bool,
+    pub(crate) conflicts: bool,
+    pub(crate) lost_answers: bool,
+    pub(crate) watches: bool,
+    pub(crate) late_events: bool,
+    pub(crate) quotas: bool,
+}
+
+impl Classes {
+    /// Each of them, or not: faults that always come together hide each other's bugs.
+    pub(crate) fn draw(chance: &mut Chance) -> Self {
+        let mut half = || chance.happens(500);
+        Self {
+            refusals: half(),
+            conflicts: half(),
+            lost_answers: half(),
+            watches: half(),
+            late_events: half(),
+            quotas: half(),
+        }
+    }
+}
+
+/// The state that world and server share.
+pub(crate) struct Control {
+    chance: Chance,
+    pub(crate) classes: Classes,
+    /// Clients that were killed: nobody hears them.
+    pub(crate) dead: BTreeSet<String>,
+    pub(crate) interrupt: Option<(u64, Moment)>,
+    /// Writes of operators so far.
+    pub(crate) writes: u64,
+    pub(crate) interrupted: Option<Moment>,
+    pub(crate) wake: Arc<Notify>,
+}
+
+/// Decides about faults.
+#[derive(Clone)]
+pub(crate) struct Faults(pub(crate) Arc<Mutex<Control>>);
+
+impl Faults {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Control {
+            chance: Chance::new(seed, 1),
+            classes: Classes::default(),
+            dead: BTreeSet::new(),
+            interrupt: None,
+            writes: 0,
+            interrupted: None,
+            wake: Arc::new(Notify::new()),
+        })))
+    }
+}
+
+impl Control {
+    fn latency(&mut self) -> Duration {
+        Duration::from_millis(self.chance.between(1, 20))
+    }
+
+    fn refusal(&mut self, call: &Call) -> Option<Failure> {
+        if self.classes.conflicts && call.subresource.as_deref() == Some("status") && self.chance.happens(150) {
+            return Some(Failure::conflict(&call.resource, &call.name, "the object has been modified; injected"));
+        }
+        if self.classes.quotas && call.verb == Verb::Create && call.resource.id() == "pods" && self.chance.happens(100)
+        {
+            return Some(Failure::new(403, "Forbidden", format!("pods {:?} is forbidden: exceeded quota", call.name)));
+        }
+        if !self.classes.refusals || !self.chance.happens(60) {
+            return None;
+        }
+        let seconds = u32::try_from(self.chance.below(40)).unwrap_or(0);
+        Some(match self.chance.below(6) {
+            0 => Failure::new(429, "TooManyRequests", "too many requests").retry_after(seconds),
+            1 => Failure::new(503, "ServiceUnavailable", "the server is not ready"),
+            2 => Failure::new(504, "Timeout", "the request timed out"),
+            3 => Failure::new(403, "Forbidden", "the rights are gone for a moment"),
+            _ => Failure::new(500, "InternalError", "etcdserver: leader changed"),
+        })
+    }
+
+    fn interrupt(&mut self, moment: Moment) {
+        self.interrupt = None;
+        self.interrupted = Some(moment);
+        self.wake.notify_one();
+    }
+}
+
+impl FaultPlan for Faults {
+    fn before(&mut self, call: &Call) -> Before {
+        let mut control = lock(&self.0);
+        if control.dead.contains(&*call.actor) {
+            return Before::Hang;
+        }
+        if call.verb.is_mutating() {
+            let index = control.writes;
+            control.writes += 1;
+            match control.interrupt {
+                Some((at, Moment::Before)) if at == index => {
+                    control.dead.insert(call.actor.to_string());
+                    control.interrupt(Moment::Before);
+                    return Before::Hang;
+                }
+                Some((at, Moment::Stop)) if at == index => control.interrupt(Moment::Stop),
+                _ => {}
+            }
+        }
+        let latency = control.latency();
+        if let Some(failure) = control.refusal(call) {
+            return Before::Refuse(latency, failure);
+        }
+        if control.classes.lost_answers && call.verb.is_mutating() && control.chance.happens(20) {
+            return Before::Break(latency);
+        }
+        Before::Proceed(latency)
+    }
+
+    fn after(&mut self, call: &Call, _: Result<&Value, &Failure>) -> After {
+        let mut control = lock(&self.0);
+        let index = control.writes.saturating_sub(1);
+        if call.verb.is_mutating()
+            && let Some((at, Moment::After)) = control.interrupt
+            && at <= index
+        {
+            control.dead.insert(call.actor.to_string());
+            control.interrupt(Moment::After);
+            return After::Hang;
+        }
+        let latency = control.latency();
+        if control.classes.lost_answers && call.verb.is_mutating() && control.chance.happens(60) {
+            return if control.chance.happens(300) { After::Hang } else { After::Break(latency) };
+        }
+        After::Answer(latency)
+    }
+
+    fn deliver(&mut self, _: &Call, _: &Change) -> Delivery {
+        let mut control = lock(&self.0);
+        let latency = control.latency();
+        if control.classes.watches && control.chance.happens(20) {
+            return match control.chance.below(4) {
+                0 => Delivery::End,
+                1 => Delivery::Cut,
+                2 => Delivery::Gone,
+                _ => Delivery::Twice(latency),
+            };
+        }
+        if control.classes.late_events && control.chance.happens(15) {
+            return Delivery::Later(Duration::from_secs(control.chance.between(1, 90)));
+        }
+        Delivery::Later(latency)
+    }
+}

@@ -1,0 +1,276 @@
+//! What must hold after every committed write, whatever goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use longshore_test_apiserver::{Call, Change, Commit, Failure, Observer, Store, Verb};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::scheduler::hash;
+use crate::task::{
+    PODS, REVISIONS, SERVICES, bounds, is_deleting, is_healthy, is_live, label, number, service_of, text, uid,
+};
+use crate::view::View;
+use crate::world::lock;
+use longshore::api::labels;
+
+/// Most writes to one object in a minute (I11). A status is written once a second, and again after a conflict.
+const WRITES_A_MINUTE: usize = 240;
+/// How many of the last requests are kept for whoever reads about a failure.
+const KEPT: usize = 60;
+
+/// What has been seen so far.
+pub(crate) struct Ledger {
+    began: Instant,
+    /// What broke.
+    pub(crate) broken: Vec<String>,
+    /// A number that two runs share exactly if they did the same.
+    pub(crate) fingerprint: u64,
+    /// Requests of operators that change something.
+    pub(crate) writes: u64,
+    pub(crate) last_write: Instant,
+    /// The last of them, and its body.
+    pub(crate) last_written: String,
+    pub(crate) log: VecDeque<String>,
+    /// Whether two operators run: floor, ceiling and places are promised for one.
+    pub(crate) two_operators: bool,
+    /// Operators that were killed. What of them is still in memory asks for nothing that anybody hears.
+    pub(crate) dead: BTreeSet<String>,
+    /// Whether everything is printed at once.
+    loud: bool,
+    views: BTreeMap<String, View>,
+    /// What the asker of a request that is still being carried out had seen when it asked.
+    asked: BTreeMap<u64, View>,
+    /// The pods that each operator has deleted.
+    deleted: BTreeMap<String, BTreeSet<String>>,
+    recent: BTreeMap<(String, String), VecDeque<Instant>>,
+}
+
+/// The observer that keeps the ledger.
+pub(crate) struct Watchdog(pub(crate) Arc<Mutex<Ledger>>);
+
+/// Whether it is an operator that asks.
+fn is_operator(call: &Call) -> bool {
+    call.actor.starts_with("operator")
+}
+
+impl Ledger {
+    pub(crate) fn new(began: Instant) -> Self {
+        Self {
+            began,
+            broken: Vec::new(),
+            fingerprint: 0,
+            writes: 0,
+            last_write: began,
+            last_written: String::new(),
+            log: VecDeque::new(),
+            two_operators: false,
+            dead: BTreeSet::new(),
+            loud: std::env::var_os("LOG").is_some(),
+            views: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            recent: BTreeMap::new(),
+        }
+    }
+
+    /// A line of the log.
+    pub(crate) fn note(&mut self, line: &str) {
+        let line = format!("{:9.3} {line}", self.began.elapsed().as_secs_f64());
+        self.fingerprint = hash(&format!("{} {line}", self.fingerprint));
+        if self.loud {
+            eprintln!("{line}");
+        }
+        self.log.push_back(line);
+        if self.log.len() > KEPT {
+            self.log.pop_front();
+        }
+    }
+
+    fn broke(&mut self, invariant: &str, what: &str) {
+        self.note(&format!("BROKEN {invariant}: {what}"));
+        self.broken.push(format!("{invariant}: {what}"));
+    }
+
+    fn require(&mut self, holds: bool, invariant: &str, what: impl FnOnce() -> String) {
+        if !holds {
+            let what = what();
+            self.broke(invariant, &what);
+        }
+    }
+
+    /// I11: bounded rate.
+    fn count(&mut self, call: &Call) {
+        self.writes += 1;
+        self.last_write = Instant::now();
+        self.last_written =
+            format!("{} {:?} {} {} {}", call.actor, call.verb, call.resource.plural, call.name, call.body);
+        let id = text(&call.body, "/metadata/name");
+        let key = (call.resource.id(), if call.name.is_empty() { id.to_owned() } else { call.name.clone() });
+        let recent = self.recent.entry(key.clone()).or_default();
+        recent.push_back(Instant::now());
+        while recent.front().is_some_and(|at| at.elapsed() > Duration::from_mins(1)) {
+            recent.pop_front();
+        }
+        let count = recent.len();
+        self.require(count <= WRITES_A_MINUTE, "I11", || format!("{count} writes within a minute to {key:?}"));
+    }
+
+    fn committed(&mut self, commit: &Commit<'_>, store: &Store) {
+        let (call, change) = (commit.call, commit.change);
+        if is_operator(call) {
+            match change.key.resource.as_str() {
+                PODS => self.pod_written(commit, store),
+                _ => self.object_written(call, change),
+            }
+        }
+        if change.key.resource == SERVICES
+            && let (Some(before), Some(after)) = (&change.before, &change.after)
+        {
+            self.status_written(before, after);
+        }
+    }
+
+    fn pod_written(&mut self, commit: &Commit<'_>, store: &Store) {
+        match (&commit.change.before, &commit.change.after) {
+            (None, Some(pod)) => self.started(commit, pod, store),
+            (Some(pod), _) if commit.call.verb == Verb::Delete => self.stopped(commit, pod, store),
+            (Some(pod), _) => {
+                self.broke("I8", &format!("the operator has changed the pod {}", text(pod, "/metadata/name")));
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn started(&mut self, commit: &Commit<'_>, pod: &Value, store: &Store) {
+        let name = text(pod, "/metadata/name").to_owned();
+        let Some(owner) = service_of(pod) else {
+            self.broke("I4", &format!("{name} does not say whose task it is"));
+            return;
+        };
+        let siblings: Vec<&Arc<Value>> = store.all(PODS).filter(|one| service_of(one) == Some(owner)).collect();
+        // I3: one live task for each place. An operator whose view is a minute old, beside one that has gone on, may fill a
+        // place again under a name that has become free.
+        let place = |pod: &Value| {
+            (label(pod, labels::DEPLOYMENT).to_owned(), crate::task::annotation(pod, labels::SLOT).to_owned())
+        };
+        let twins = siblings.iter().filter(|one| is_live(one) && place(one) == place(pod)).count();
+        self.require(twins <= 1 || self.two_operators, "I3", || format!("{twins} live tasks in the place of {name}"));
+        // I1: the ceiling of the service as it is, or as the operator has seen it.
+        let live = siblings.iter().filter(|one| is_live(one)).count();
+        let now = store.all(SERVICES).find(|service| uid(service) == owner).map(|service| bounds(service).1);
+        let view = commit.request.and_then(|number| self.asked.get(&number));
+        let seen = view.and_then(|view| view.ceiling(owner));
+        // Of two operators that know of different revisions each fills the service with its own.
+        if let Some(ceiling) = now.max(seen).filter(|_| !self.two_operators) {
+            self.require(live <= ceiling, "I1", || {
+                format!("{live} live tasks with {name}, and the ceiling is {ceiling}")
+            });
+        }
+        // I14: nothing of a deployment tool's comes along.
+        let leaks = pod.to_string().contains("argocd.argoproj.io");
+        self.require(!leaks, "I14", || format!("{name} has what a deployment tool wrote on its service"));
+    }
+
+    /// I2: a stop by an operator is judged by what that operator had been told when it asked. It knows no better: a task that
+    /// has died since still counts, one that has become healthy since does not. Two views are asked, since an event that
+    /// arrives in the very instant of the request may have come a moment too late for the decision; one that allows the stop
+    /// will do. The operator's own stops count from when they are committed.
+    fn stopped(&mut self, commit: &Commit<'_>, pod: &Value, store: &Store) {
+        let name = text(pod, "/metadata/name").to_owned();
+        let actor = commit.call.actor.to_string();
+        let named = text(&commit.call.body, "/preconditions/uid");
+        self.require(named == uid(pod), "I4", || format!("the delete of {name} does not carry its uid"));
+        let Some(owner) = service_of(pod).map(str::to_owned) else {
+            let tampered = "somebody has changed what it says of itself since";
+            self.note(&format!("{actor} deletes {name}: {tampered}"));
+            return;
+        };
+        let deleted = self.deleted.entry(actor).or_default();
+        deleted.insert(uid(pod).to_owned());
+        let service = store.all(SERVICES).find(|service| uid(service) == owner);
+        if self.two_operators || !is_healthy(pod) || service.is_none_or(|service| is_deleting(service)) {
+            return;
+        }
+        let view = commit.request.and_then(|number| self.asked.get(&number));
+        let Some(verdict) = view.map(|view| view.judge(&owner, deleted)) else { return };
+        self.require(verdict.is_ok(), "I2", || format!("the stop of {name}: {}", verdict.err().unwrap_or_default()));
+    }
+
+    /// I8: of what people write only status and finalizers are ours. I5: a revision never changes.
+    fn object_written(&mut self, call: &Call, change: &Change) {
+        let (Some(before), Some(after)) = (&change.before, &change.after) else { return };
+        let id = format!("{} {}", change.key.resource, change.key.name);
+        let same = |pointer: &str| before.pointer(pointer) == after.pointer(pointer);
+        let kept =
+            ["/spec", "/metadata/labels", "/metadata/annotations", "/metadata/ownerReferences"].into_iter().all(same);
+        let ours = !id.contains("events");
+        self.require(kept || !ours, "I8", || {
+            format!("{} has changed more than status and finalizers of {id}", call.actor)
+        });
+        if change.key.resource == REVISIONS {
+            self.require(same("/spec"), "I5", || format!("{id} has changed"));
+        }
+    }
+
+    fn status_written(&mut self, before: &Value, after: &Value) {
+        let name = text(after, "/metadata/name");
+        let deployments = after.pointer("/status/deployments").and_then(Value::as_array);
+        let primaries = deployments.into_iter().flatten().filter(|one| text(one, "/status") == "PRIMARY").count();
+        self.require(primaries <= 1, "I6", || format!("{name} has {primaries} PRIMARY deployments"));
+        let observed = |object: &Value| number(object, "/status/observedGeneration");
+        let (then, now) = (observed(before), observed(after));
+        self.require(now >= then, "I7", || format!("observedGeneration of {name} went from {then} to {now}"));
+        let generation = number(after, "/metadata/generation");
+        self.require(now <= generation, "I7", || format!("{name}: observed {now}, and there are {generation}"));
+        for old in before.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten() {
+            let Some(new) = crate::task::condition(after, text(old, "/type")) else { continue };
+            let same = |pointer: &str| old.pointer(pointer) == new.pointer(pointer);
+            self.require(!same("/status") || same("/lastTransitionTime"), "I7", || {
+                format!("{name}: {} has a new transition time and the old status", text(old, "/type"))
+            });
+        }
+    }
+}
+
+impl Observer for Watchdog {
+    fn requested(&mut self, number: u64, call: &Call) {
+        let mut ledger = lock(&self.0);
+        if !is_operator(call) || !call.verb.is_mutating() || ledger.dead.contains(&*call.actor) {
+            return;
+        }
+        ledger.count(call);
+        if call.resource.id() == PODS
+            && let Some(view) = ledger.views.get(&*call.actor).cloned()
+        {
+            ledger.asked.insert(number, view.at(Instant::now()));
+        }
+    }
+
+    fn committed(&mut self, commit: &Commit<'_>, store: &Store) {
+        lock(&self.0).committed(commit, store);
+    }
+
+    fn answered(&mut self, number: u64, call: &Call, outcome: Result<&Value, &Failure>) {
+        let mut ledger = lock(&self.0);
+        ledger.asked.remove(&number);
+        let code = outcome.map_or_else(|failure| failure.code, |_| 200);
+        let name = if call.name.is_empty() { text(&call.body, "/metadata/name") } else { &call.name };
+        // kube names an event by the real time.
+        let name = if call.resource.plural == "events" { text(&call.body, "/note") } else { name };
+        let sub = call.subresource.as_deref().unwrap_or_default();
+        let line = format!("{:<14} {:?} {} {name} {sub} {code}", call.actor, call.verb, call.resource.plural);
+        ledger.note(&line);
+    }
+
+    fn listed(&mut self, call: &Call, list: &Value) {
+        let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        lock(&self.0).views.entry(call.actor.to_string()).or_default().replace(&call.resource.id(), items);
+    }
+
+    fn delivered(&mut self, watch: &Call, object: &Value, gone: bool) {
+        lock(&self.0).views.entry(watch.actor.to_string()).or_default().change(&watch.resource.id(), object, gone);
+    }
+}

@@ -1,0 +1,184 @@
+//! The kubelets: they start what is bound to their node, probe it, and stop it when it is to go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use longshore_test_apiserver::Verb;
+use longshore_test_chance::Chance;
+use serde_json::{Value, json};
+
+use crate::task::{PODS, is_deleting, name, text, uid};
+use crate::world::World;
+
+/// What becomes of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It runs until it is stopped.
+    Good,
+    /// Its container exits after so many seconds of running.
+    Exits(i64, i64),
+    /// It runs and its probe never succeeds.
+    NeverReady,
+    /// It is ready, and after so many seconds no longer.
+    UnreadyAfter(i64),
+    /// Its image cannot be pulled.
+    NoImage,
+    /// The kubelet does not take it.
+    Rejected,
+}
+
+/// A pod, as its kubelet knows it.
+struct Known {
+    fate: Fate,
+    bound: Timestamp,
+    start_after: i64,
+    ready_after: i64,
+    stop_after: i64,
+    running_since: Option<Timestamp>,
+    stopping_since: Option<Timestamp>,
+    /// What was last reported, so that nothing is reported twice.
+    reported: Option<State>,
+}
+
+/// What there is to report of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting(&'static str),
+    Running { ready: bool },
+    Exited(i64),
+    Rejected,
+}
+
+/// All kubelets.
+pub(crate) struct Kubelets {
+    chance: Chance,
+    /// How many in a thousand pods come to a bad end.
+    pub(crate) trouble: u64,
+    pods: BTreeMap<String, Known>,
+}
+
+impl Kubelets {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { chance: Chance::new(seed, 2), trouble: 0, pods: BTreeMap::new() }
+    }
+
+    /// From now on everything that can still run well does.
+    pub(crate) fn heal(&mut self) {
+        self.trouble = 0;
+        for known in self.pods.values_mut() {
+            known.fate = Fate::Good;
+            known.stop_after = known.stop_after.min(10);
+        }
+    }
+
+    fn meet(&mut self, now: Timestamp) -> Known {
+        let chance = &mut self.chance;
+        let mut fate = Fate::Good;
+        if chance.happens(self.trouble) {
+            let seconds = i64::try_from(chance.below(90)).unwrap_or(0);
+            fate = match chance.below(6) {
+                0 | 1 => Fate::Exits(seconds, i64::try_from(chance.below(3)).unwrap_or(0)),
+                2 => Fate::NeverReady,
+                3 => Fate::UnreadyAfter(seconds),
+                4 => Fate::NoImage,
+                _ => Fate::Rejected,
+            };
+        }
+        let mut seconds = |most| i64::try_from(chance.between(1, most)).unwrap_or(1);
+        Known {
+            fate,
+            bound: now,
+            start_after: seconds(4),
+            ready_after: seconds(6),
+            stop_after: seconds(20),
+            running_since: None,
+            stopping_since: None,
+            reported: None,
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn step(&mut self, world: &World) {
+        let now = world.now();
+        let bound = |pod: &&Arc<Value>| !text(pod, "/spec/nodeName").is_empty();
+        let pods: Vec<Arc<Value>> = world.server.read(|store| store.all(PODS).filter(bound).cloned().collect());
+        self.pods.retain(|known, _| pods.iter().any(|pod| uid(pod) == known));
+        for pod in pods {
+            if !self.pods.contains_key(uid(&pod)) {
+                let known = self.meet(now);
+                self.pods.insert(uid(&pod).to_owned(), known);
+            }
+            if let Some(known) = self.pods.get_mut(uid(&pod)) {
+                known.step(world, &pod, now);
+            }
+        }
+    }
+}
+
+impl Known {
+    fn step(&mut self, world: &World, pod: &Value, now: Timestamp) {
+        if is_deleting(pod) {
+            let stopping = *self.stopping_since.get_or_insert(now);
+            let grace = pod.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30);
+            if now.duration_since(stopping).as_secs() >= self.stop_after.min(grace) {
+                let options = json!({ "gracePeriodSeconds": 0, "preconditions": { "uid": uid(pod) } });
+                world.act("kubelet", Verb::Delete, PODS, name(pod), None, options);
+            }
+        } else if !matches!(text(pod, "/status/phase"), "Failed" | "Succeeded") {
+            let state = self.state(now);
+            if self.reported.replace(state) != Some(state) {
+                let status = self.status(state, pod, now);
+                world.act("kubelet", Verb::Merge, PODS, name(pod), Some("status"), json!({ "status": status }));
+            }
+        }
+    }
+
+    fn state(&mut self, now: Timestamp) -> State {
+        let since = |at: Timestamp| now.duration_since(at).as_secs();
+        if since(self.bound) < self.start_after {
+            return State::Waiting("ContainerCreating");
+        }
+        let runs = match self.fate {
+            Fate::Rejected => return State::Rejected,
+            Fate::NoImage => return State::Waiting("ImagePullBackOff"),
+            _ => since(*self.running_since.get_or_insert(now)),
+        };
+        let ready = runs >= self.ready_after;
+        match self.fate {
+            Fate::Exits(after, code) if runs >= after => State::Exited(code),
+            Fate::NeverReady => State::Running { ready: false },
+            Fate::UnreadyAfter(after) => State::Running { ready: ready && runs < self.ready_after + after },
+            _ => State::Running { ready },
+        }
+    }
+
+    /// The status. The time of its condition is that of this change.
+    fn status(&self, state: State, pod: &Value, now: Timestamp) -> Value {
+        let started = self.running_since.unwrap_or(now).to_string();
+        let (phase, ready, state) = match state {
+            State::Rejected => {
+                return json!({ "phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu" });
+            }
+            State::Waiting(reason) => ("Pending", false, json!({ "waiting": { "reason": reason } })),
+            State::Running { ready } => ("Running", ready, json!({ "running": { "startedAt": started } })),
+            State::Exited(code) => {
+                let exit =
+                    json!({ "exitCode": code, "reason": "Error", "startedAt": started, "finishedAt": now.to_string() });
+                (if code == 0 { "Succeeded" } else { "Failed" }, false, json!({ "terminated": exit }))
+            }
+        };
+        let container = |container: &Value| json!({ "name": container["name"], "ready": ready, "restartCount": 0, "image": container["image"], "imageID": "", "state": state });
+        let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+        json!({
+            "phase": phase,
+            "startTime": self.bound.to_string(),
+            "conditions": [{
+                "type": "Ready",
+                "status": if ready { "True" } else { "False" },
+                "lastTransitionTime": now.to_string(),
+            }],
+            "containerStatuses": containers.into_iter().flatten().map(container).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! The operator in a simulated world: a server, kubelets, a scheduler and people of our own, simulated time, and everything
+//! that can go wrong. The same seed always does the same.
+//!
+//! `make sim SEEDS=1000` runs as many seeds, and the rollout with an interruption at every single write; `cargo test` runs some
+//! of each. A simulation that fails prints the line that repeats it.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what goes wrong in the world of a test fails the test"
+)]
+
+mod convergence;
+mod faults;
+mod invariants;
+mod kubelet;
+mod monkey;
+mod operator;
+mod people;
+mod process;
+mod scenario;
+mod scheduler;
+mod seeds;
+mod sweep;
+mod task;
+mod view;
+mod world;
+
+use process::Simulation;
+
+#[test]
+fn the_same_seed_does_the_same() {
+    for seed in [1, 2, 3] {
+        let (one, other) = (Simulation::Seed(seed).run(), Simulation::Seed(seed).run());
+        assert_eq!(one.fingerprint, other.fingerprint, "seed {seed}");
+    }
+}
+
+#[test]
+fn every_seed_that_once_failed_holds() {
+    seeds::check(&seeds::regressions());
+}
+
+#[test]
+fn any_seed_holds() {
+    seeds::check(&seeds::asked_for());
+}
+
+#[test]
+fn a_rollout_survives_an_operator_that_is_interrupted_at_any_write() {
+    let undisturbed = Simulation::Rollout(None).run();
+    assert_eq!(undisturbed.broken, None);
+    seeds::check(&sweep::interruptions(undisturbed.writes));
+}

@@ -1,0 +1,51 @@
+//! The operator itself, as the product starts it.
+
+use longshore::controllers::run::run;
+use longshore::shell::cache::Scope;
+use longshore::shell::clock::Clock;
+use longshore::shell::events::Events;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, lock};
+
+/// A running operator.
+pub(crate) struct Operator {
+    name: String,
+    running: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Operator {
+    /// Starts one. Each has a name of its own, as each process has.
+    pub(crate) fn start(world: &World, name: &str) -> Self {
+        let client = world.server.client(name);
+        let events = Events::new(client.clone(), Some(name.to_owned()));
+        let (ready, _) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let clock = Clock::new(world.clock());
+        let running = tokio::spawn(run(client, Scope::All, true, events, ready, stop.clone(), clock));
+        Self { name: name.to_owned(), running, stop }
+    }
+
+    /// `kill -9`: what is on its way does not arrive.
+    pub(crate) async fn kill(self, world: &World) {
+        lock(&world.faults.0).dead.insert(self.name.clone());
+        lock(&world.ledger).dead.insert(self.name);
+        self.running.abort();
+        // It was aborted: that is all that can come out.
+        let _ = self.running.await;
+    }
+
+    /// SIGTERM, and the wait for the end.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap();
+    }
+
+    /// Whether it has ended by itself, which it must not.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.running.is_finished()
+    }
+}

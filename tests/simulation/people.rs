@@ -1,0 +1,159 @@
+//! People: they write what they want, and change their minds.
+
+use std::sync::Arc;
+
+use longshore_test_apiserver::Verb;
+use longshore_test_chance::Chance;
+use serde_json::{Value, json};
+
+use crate::task::{CLUSTERS, DEFINITIONS, SERVICES, name};
+use crate::world::World;
+
+/// Minimum and maximum healthy percent.
+const PERCENTS: [(i64, i64); 7] = [(100, 200), (50, 100), (50, 200), (0, 100), (75, 150), (100, 150), (0, 200)];
+
+/// What people want.
+pub(crate) struct People {
+    chance: Chance,
+    names: Vec<&'static str>,
+    image: u64,
+}
+
+impl People {
+    pub(crate) fn new(seed: u64, services: usize) -> Self {
+        let names = ["web", "api", "job"].into_iter().take(services).collect();
+        Self { chance: Chance::new(seed, 4), names, image: 1 }
+    }
+
+    /// Everything that there is to be.
+    pub(crate) fn begin(&mut self, world: &World) {
+        create(world, CLUSTERS, "Cluster", "default", &json!({}));
+        for name in self.names.clone() {
+            self.define(world, name);
+            self.serve(world, name);
+        }
+    }
+
+    fn define(&mut self, world: &World, name: &str) {
+        let mut container = json!({ "name": "app", "image": format!("app:{}", self.image), "essential": true });
+        if self.chance.happens(500) {
+            container["healthCheck"] = json!({ "command": ["CMD-SHELL", "true"] });
+        }
+        let spec = json!({ "cpu": "64", "memory": "64", "containerDefinitions": [container] });
+        create(world, DEFINITIONS, "TaskDefinition", name, &spec);
+    }
+
+    fn serve(&mut self, world: &World, name: &str) {
+        let (least, most) = self.chance.one_of(&PERCENTS).copied().unwrap_or((100, 200));
+        let spec = json!({
+            "taskDefinition": name,
+            "desiredCount": self.chance.between(1, 5),
+            "deploymentConfiguration": { "minimumHealthyPercent": least, "maximumPercent": most },
+        });
+        create(world, SERVICES, "Service", name, &spec);
+    }
+
+    /// A new image: a new revision, and a new deployment.
+    pub(crate) fn release(&mut self, world: &World, name: &str) {
+        self.image += 1;
+        let container = json!({ "name": "app", "image": format!("app:{}", self.image), "essential": true });
+        let spec = json!({ "spec": { "containerDefinitions": [container] } });
+        world.act("person", Verb::Merge, DEFINITIONS, name, None, spec);
+    }
+
+    pub(crate) fn scale(world: &World, name: &str, count: u64) {
+        let scale = json!({ "spec": { "replicas": count } });
+        world.act("autoscaler", Verb::Merge, SERVICES, name, Some("scale"), scale);
+    }
+
+    /// Somebody does something, now and then.
+    pub(crate) fn step(&mut self, world: &World) {
+        if !self.chance.happens(25) {
+            return;
+        }
+        let Some(name) = self.chance.one_of(&self.names.clone()).copied() else { return };
+        match self.chance.below(12) {
+            0..=2 => {
+                let count = self.chance.below(7);
+                Self::scale(world, name, count);
+            }
+            3..=5 => self.release(world, name),
+            6 | 7 => {
+                let (least, most) = self.chance.one_of(&PERCENTS).copied().unwrap_or((100, 200));
+                let spec = json!({ "minimumHealthyPercent": least, "maximumPercent": most });
+                let patch = json!({ "spec": { "deploymentConfiguration": spec } });
+                world.act("person", Verb::Merge, SERVICES, name, None, patch);
+            }
+            8 => {
+                world.act("person", Verb::Delete, SERVICES, name, None, Value::Null);
+            }
+            9 => self.serve(world, name),
+            10 => {
+                let cordoned = json!({ "spec": { "unschedulable": self.chance.happens(500) } });
+                world.act_on("person", Verb::Merge, "nodes", ("", "node-0"), None, cordoned);
+            }
+            _ => {
+                world.act("person", Verb::Delete, DEFINITIONS, name, None, Value::Null);
+            }
+        }
+    }
+
+    /// What was meant to be there is put back, and nothing is asked for that cannot be done.
+    pub(crate) fn calm_down(&mut self, world: &World) {
+        world.act_on(
+            "person",
+            Verb::Merge,
+            "nodes",
+            ("", "node-0"),
+            None,
+            json!({ "spec": { "unschedulable": false } }),
+        );
+        let services: Vec<Arc<Value>> = world.server.read(|store| store.all(SERVICES).cloned().collect());
+        for service in &services {
+            let (floor, ceiling) = crate::task::bounds(service);
+            let desired = usize::try_from(crate::task::number(service, "/spec/desiredCount")).unwrap_or(0);
+            if desired > 0 && floor >= desired && ceiling <= desired {
+                let patch = json!({ "spec": { "deploymentConfiguration": { "minimumHealthyPercent": 0 } } });
+                world.act("person", Verb::Merge, SERVICES, name(service), None, patch);
+            }
+        }
+        // A task definition whose service goes on with it never goes; whoever has deleted it did not mean that.
+        for name in self.names.clone() {
+            let definition = world.server.read(|store| store.get(DEFINITIONS, World::NAMESPACE, name).cloned());
+            if definition.is_some_and(|definition| crate::task::is_deleting(&definition)) {
+                world.act("person", Verb::Delete, SERVICES, name, None, Value::Null);
+            }
+        }
+        self.restore(world);
+    }
+
+    /// Creates what is not there.
+    pub(crate) fn restore(&mut self, world: &World) {
+        for name in self.names.clone() {
+            let (defined, served) = world.server.read(|store| {
+                (
+                    store.get(DEFINITIONS, World::NAMESPACE, name).is_some(),
+                    store.get(SERVICES, World::NAMESPACE, name).is_some(),
+                )
+            });
+            if !defined {
+                self.define(world, name);
+            }
+            if !served {
+                let spec = json!({ "taskDefinition": name, "desiredCount": 3 });
+                create(world, SERVICES, "Service", name, &spec);
+            }
+        }
+    }
+}
+
+fn create(world: &World, resource: &str, kind: &str, name: &str, spec: &Value) {
+    let object = json!({
+        "apiVersion": "ecs.longshore.dev/v1alpha1",
+        "kind": kind,
+        // What a deployment tool leaves on an object is none of its pods' business.
+        "metadata": { "name": name, "annotations": { "argocd.argoproj.io/sync-wave": "1" } },
+        "spec": spec,
+    });
+    world.act("person", Verb::Create, resource, "", None, object);
+}

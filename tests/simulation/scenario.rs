@@ -1,0 +1,207 @@
+//! One simulation: a time of trouble, then quiet, in which everything has to become right and stay so.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use longshore_test_apiserver::Store;
+use longshore_test_chance::Chance;
+use tokio::time::{Instant, sleep};
+
+use crate::convergence::difference;
+use crate::faults::{Classes, Moment};
+use crate::kubelet::Kubelets;
+use crate::monkey::Monkey;
+use crate::operator::Operator;
+use crate::people::People;
+use crate::process::Outcome;
+use crate::scheduler::Scheduler;
+use crate::world::{World, lock};
+
+/// How often everybody looks around.
+const TICK: Duration = Duration::from_millis(500);
+/// How long there is trouble.
+const TROUBLE: Duration = Duration::from_mins(5);
+/// How long everything may take to become right.
+const BOUND: Duration = Duration::from_mins(20);
+/// How long nothing may be written once it is.
+const QUIET: Duration = Duration::from_mins(10);
+/// How late the last of the late events may come.
+const STRAGGLERS: Duration = Duration::from_secs(100);
+/// How long nothing was written when it counts as right.
+const SETTLED: Duration = Duration::from_secs(20);
+
+/// Everybody but the operators.
+pub(crate) struct Cast {
+    pub(crate) world: World,
+    pub(crate) people: People,
+    kubelets: Kubelets,
+    scheduler: Scheduler,
+    monkey: Option<Monkey>,
+    operators: Vec<Operator>,
+    started: usize,
+    /// How long what was written in the time of trouble may still be on its way.
+    stragglers: Duration,
+}
+
+/// The simulation of a seed.
+pub(crate) async fn of_seed(seed: u64) -> Outcome {
+    let mut chance = Chance::new(seed, 0);
+    let services = usize::try_from(chance.between(1, 3)).unwrap_or(1);
+    let mut cast = Cast::new(seed, services);
+    let operators = if chance.happens(150) { 2 } else { 1 };
+    lock(&cast.world.ledger).two_operators = operators == 2;
+    cast.kubelets.trouble = [0, 100, 400][usize::try_from(chance.below(3)).unwrap_or(0)];
+    cast.scheduler.trouble = [0, 0, 150][usize::try_from(chance.below(3)).unwrap_or(0)];
+    cast.monkey = chance.happens(600).then(|| Monkey::new(seed));
+    cast.world.let_fail(Classes::draw(&mut chance));
+    let (crashes, jumps, compactions) = (chance.happens(400), chance.happens(250), chance.happens(300));
+    for _ in 0..operators {
+        cast.start_operator();
+    }
+    cast.people.begin(&cast.world);
+    let began = Instant::now();
+    while began.elapsed() < TROUBLE && !cast.is_broken() {
+        if crashes && chance.happens(6) {
+            let moment = [Moment::Before, Moment::After, Moment::Stop][usize::try_from(chance.below(3)).unwrap_or(0)];
+            let mut control = lock(&cast.world.faults.0);
+            control.interrupt = Some((control.writes + chance.below(3), moment));
+        }
+        if jumps && chance.happens(5) {
+            let hours = [1, -1, 24 * 400, 0][usize::try_from(chance.below(4)).unwrap_or(0)];
+            cast.world.jump(SignedDuration::from_hours(hours));
+        }
+        if compactions && chance.happens(10) {
+            cast.world.server.compact();
+        }
+        cast.people.step(&cast.world);
+        cast.tick().await;
+    }
+    cast.calm_down();
+    cast.become_right().await
+}
+
+impl Cast {
+    pub(crate) fn new(seed: u64, services: usize) -> Self {
+        let world = World::new(seed);
+        let scheduler = Scheduler::new(&world, seed);
+        Self {
+            people: People::new(seed, services),
+            kubelets: Kubelets::new(seed),
+            scheduler,
+            monkey: None,
+            operators: Vec::new(),
+            started: 0,
+            stragglers: Duration::ZERO,
+            world,
+        }
+    }
+
+    pub(crate) fn start_operator(&mut self) {
+        self.started += 1;
+        self.operators.push(Operator::start(&self.world, &format!("operator-{}", self.started)));
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        !lock(&self.world.ledger).broken.is_empty()
+    }
+
+    /// Everybody looks around once; an operator that is interrupted is started again.
+    pub(crate) async fn tick(&mut self) {
+        self.kubelets.step(&self.world);
+        self.scheduler.step(&self.world);
+        if let Some(monkey) = &mut self.monkey {
+            monkey.step(&self.world);
+        }
+        let wake = lock(&self.world.faults.0).wake.clone();
+        tokio::select! {
+            biased;
+            () = wake.notified() => self.interrupt().await,
+            () = sleep(TICK) => {}
+        }
+        if self.operators.iter().any(Operator::has_ended) {
+            lock(&self.world.ledger).broken.push("the operator has ended".to_owned());
+        }
+    }
+
+    async fn interrupt(&mut self) {
+        let moment = lock(&self.world.faults.0).interrupted.take();
+        let Some(moment) = moment.filter(|_| !self.operators.is_empty()) else { return };
+        let operator = self.operators.remove(0);
+        lock(&self.world.ledger).note(&format!("an operator is interrupted: {moment:?}"));
+        match moment {
+            Moment::Before | Moment::After => operator.kill(&self.world).await,
+            Moment::Stop => operator.stop().await,
+        }
+        sleep(Duration::from_secs(1)).await;
+        self.start_operator();
+    }
+
+    /// No more trouble from now on.
+    pub(crate) fn calm_down(&mut self) {
+        lock(&self.world.ledger).note("quiet");
+        self.stragglers = STRAGGLERS;
+        self.world.let_fail(Classes::default());
+        self.world.jump(SignedDuration::ZERO);
+        lock(&self.world.faults.0).interrupt = None;
+        self.monkey = None;
+        self.kubelets.heal();
+        self.scheduler.trouble = 0;
+        self.people.calm_down(&self.world);
+    }
+
+    /// Everything becomes right within the bound, or it is told what does not.
+    pub(crate) async fn converge(&mut self) -> Option<String> {
+        let began = Instant::now();
+        loop {
+            self.tick().await;
+            self.people.restore(&self.world);
+            if self.is_broken() {
+                return None;
+            }
+            let (settled, late) = (lock(&self.world.ledger).last_write.elapsed() >= SETTLED, began.elapsed() > BOUND);
+            if (!settled && !late) || began.elapsed() < self.stragglers {
+                continue;
+            }
+            match self.world.server.read(difference) {
+                None if settled => return None,
+                difference if late => {
+                    let difference = difference.unwrap_or_else(|| "it still writes".to_owned());
+                    return Some(format!("not right after {BOUND:?}: {difference}"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The end of every simulation: everything becomes right, and then nothing is written (I10).
+    pub(crate) async fn become_right(mut self) -> Outcome {
+        if let Some(difference) = self.converge().await {
+            lock(&self.world.ledger).broken.push(format!("ESR: {difference}"));
+        }
+        let (began, writes) = (Instant::now(), lock(&self.world.ledger).writes);
+        let mut revision = 0;
+        while began.elapsed() < QUIET && !self.is_broken() {
+            self.tick().await;
+            let now = self.world.server.read(Store::revision);
+            if std::mem::replace(&mut revision, now) != now
+                && let Some(difference) = self.world.server.read(difference)
+            {
+                lock(&self.world.ledger).broken.push(format!("ESR: right, and then {difference}"));
+            }
+            let more = lock(&self.world.ledger).writes - writes;
+            if more > 0 {
+                let mut ledger = lock(&self.world.ledger);
+                let last = ledger.last_written.clone();
+                ledger.broken.push(format!("I10: {more} writes, and nothing has happened; the last: {last}"));
+            }
+        }
+        self.outcome()
+    }
+
+    fn outcome(&self) -> Outcome {
+        let ledger = lock(&self.world.ledger);
+        let log = || ledger.log.iter().cloned().collect::<Vec<_>>().join("\n");
+        let broken = (!ledger.broken.is_empty()).then(|| format!("{}\n{}", log(), ledger.broken.join("\n")));
+        Outcome { fingerprint: ledger.fingerprint, writes: ledger.writes, broken }
+    }
+}

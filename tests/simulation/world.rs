@@ -1,0 +1,100 @@
+//! Server, operators and everybody else, in one thread and in simulated time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use longshore_test_apiserver::{ApiServer, Verb};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::faults::{Classes, Faults};
+use crate::invariants::{Ledger, Watchdog};
+
+/// Locks. Whoever panicked with the lock in hand has failed its test already.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The world that an operator runs in.
+pub(crate) struct World {
+    pub(crate) server: ApiServer,
+    pub(crate) faults: Faults,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    began: Instant,
+    /// How far the operators' clocks are off.
+    jumped: Arc<Mutex<SignedDuration>>,
+}
+
+/// When every simulation begins.
+const BEGINNING: i64 = 1_767_225_600;
+
+fn after(elapsed: Duration) -> Timestamp {
+    let beginning = Timestamp::from_second(BEGINNING).unwrap();
+    beginning.saturating_add(SignedDuration::try_from(elapsed).unwrap()).unwrap()
+}
+
+impl World {
+    /// Where everything happens.
+    pub(crate) const NAMESPACE: &str = "sim";
+
+    pub(crate) fn new(seed: u64) -> Self {
+        let began = Instant::now();
+        let server = ApiServer::new(&longshore::api::crds(), move || after(began.elapsed()));
+        let ledger = Arc::new(Mutex::new(Ledger::new(began)));
+        server.set_observer(Watchdog(ledger.clone()));
+        let faults = Faults::new(seed);
+        server.set_faults(faults.clone());
+        let world = Self { server, faults, ledger, began, jumped: Arc::default() };
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": Self::NAMESPACE } });
+        world.act_on("person", Verb::Create, "namespaces", ("", ""), None, namespace);
+        world
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        after(self.began.elapsed())
+    }
+
+    /// The operators' clock.
+    pub(crate) fn clock(&self) -> impl Fn() -> Timestamp + Send + Sync + 'static {
+        let (began, jumped) = (self.began, self.jumped.clone());
+        move || after(began.elapsed()).saturating_add(*lock(&jumped)).unwrap()
+    }
+
+    /// Somebody sets the clocks of the operators' machines.
+    pub(crate) fn jump(&self, off: SignedDuration) {
+        *lock(&self.jumped) = off;
+    }
+
+    /// Lets faults of some classes happen from now on.
+    pub(crate) fn let_fail(&self, classes: Classes) {
+        lock(&self.faults.0).classes = classes;
+    }
+
+    /// Somebody writes to an object in the namespace; whether it was taken.
+    pub(crate) fn act(
+        &self,
+        actor: &str,
+        verb: Verb,
+        resource: &str,
+        name: &str,
+        sub: Option<&str>,
+        body: Value,
+    ) -> bool {
+        self.act_on(actor, verb, resource, (Self::NAMESPACE, name), sub, body)
+    }
+
+    /// Somebody writes to an object anywhere; whether it was taken.
+    pub(crate) fn act_on(
+        &self,
+        actor: &str,
+        verb: Verb,
+        resource: &str,
+        object: (&str, &str),
+        subresource: Option<&str>,
+        body: Value,
+    ) -> bool {
+        self.server.act(actor, verb, resource, object, subresource, body).is_ok()
+    }
+}
