@@ -8,7 +8,7 @@ use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
-use crate::task::{PODS, is_deleting, name, text, uid};
+use crate::task::{PODS, condition, is_deleting, name, text, uid};
 use crate::world::World;
 
 /// What becomes of a pod.
@@ -98,9 +98,9 @@ impl Kubelets {
         }
     }
 
-    /// Does what is due.
+    /// Does what is due. Kubernetes writes times in whole seconds.
     pub(crate) fn step(&mut self, world: &World) {
-        let now = world.now();
+        let now = Timestamp::from_second(world.now().as_second()).unwrap();
         let bound = |pod: &&Arc<Value>| !text(pod, "/spec/nodeName").is_empty();
         let pods: Vec<Arc<Value>> = world.server.read(|store| store.all(PODS).filter(bound).cloned().collect());
         self.pods.retain(|known, _| pods.iter().any(|pod| uid(pod) == known));
@@ -153,7 +153,7 @@ impl Known {
         }
     }
 
-    /// The status. The time of its condition is that of this change.
+    /// The status. The time of its condition is that at which it became what it is.
     fn status(&self, state: State, pod: &Value, now: Timestamp) -> Value {
         let started = self.running_since.unwrap_or(now).to_string();
         let (phase, ready, state) = match state {
@@ -170,13 +170,17 @@ impl Known {
         };
         let container = |container: &Value| json!({ "name": container["name"], "ready": ready, "restartCount": 0, "image": container["image"], "imageID": "", "state": state });
         let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+        let says = if ready { "True" } else { "False" };
+        let before = condition(pod, "Ready").filter(|before| text(before, "/status") == says);
+        let changed_at =
+            before.map_or_else(|| now.to_string(), |before| text(before, "/lastTransitionTime").to_owned());
         json!({
             "phase": phase,
             "startTime": self.bound.to_string(),
             "conditions": [{
                 "type": "Ready",
-                "status": if ready { "True" } else { "False" },
-                "lastTransitionTime": now.to_string(),
+                "status": says,
+                "lastTransitionTime": changed_at,
             }],
             "containerStatuses": containers.into_iter().flatten().map(container).collect::<Vec<_>>(),
         })

@@ -109,8 +109,8 @@ pub(super) fn moves<'a>(
             moves.stop_others.extend(sick.map(|task| (task, task.unhealthy_cause())));
         }
         if replaces {
-            let unready = tasks.pending.iter().chain(&tasks.warming).copied().filter(is_old);
-            moves.stop_others.extend(unready.map(|task| (task, StopCause::Scaling)));
+            let idle = tasks.idle().chain(tasks.warming.iter().copied()).filter(is_old);
+            moves.stop_others.extend(idle.map(|task| (task, StopCause::Scaling)));
             let old = order.first(budget, tasks.healthy.iter().copied().filter(is_old).collect());
             budget = budget.saturating_sub(old.len());
             moves.stop_healthy.extend(old.into_iter().map(|task| (task, StopCause::Scaling)));

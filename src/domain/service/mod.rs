@@ -266,8 +266,8 @@ fn drain<'a>(view: &View<'a>) -> Moves<'a> {
     for tasks in view.deployments.values() {
         let counted = tasks.healthy.iter().chain(&tasks.draining);
         moves.stop_healthy.extend(counted.map(|task| (*task, StopCause::Scaling)));
-        let others = [&tasks.warming, &tasks.unhealthy, &tasks.pending, &tasks.stranded].into_iter().flatten();
-        moves.stop_others.extend(others.map(|task| (*task, StopCause::Scaling)));
+        let others = [&tasks.warming, &tasks.unhealthy, &tasks.stranded].into_iter().flatten().copied();
+        moves.stop_others.extend(others.chain(tasks.idle()).map(|task| (task, StopCause::Scaling)));
     }
     moves
 }

@@ -103,8 +103,8 @@ impl<'a> Rollout<'a, '_> {
         self.stop_what_never_ran(&mut moves);
         let at_once = moves.stop_others.len();
         let active = self.all().map(DeploymentTasks::active).sum::<usize>().saturating_sub(at_once);
-        let stopped_new =
-            moves.stop_others.iter().filter(|(task, _)| self.new.pending.iter().any(|p| p.key == task.key));
+        let is_new = |task: &TaskFact| self.new.idle().any(|idle| idle.key == task.key);
+        let stopped_new = moves.stop_others.iter().filter(|(task, _)| is_new(task));
         let surplus = self.new.kept().saturating_sub(stopped_new.count());
         let missing = self.missing();
         let room = self.bounds.ceiling.saturating_sub(active);
@@ -150,13 +150,15 @@ impl<'a> Rollout<'a, '_> {
         }
         let surplus = self.new.kept().saturating_sub(self.bounds.desired);
         // From the highest slot down, so that slots stay contiguous.
-        moves.stop_others.extend(self.new.pending.iter().rev().take(surplus).map(|task| (*task, StopCause::Scaling)));
+        moves.stop_others.extend(self.new.idle().take(surplus).map(|task| (task, StopCause::Scaling)));
         let healthy: usize = self.all().map(DeploymentTasks::counted).sum();
         let mut needed = self.bounds.floor.saturating_sub(healthy);
         for old in &self.old {
-            let kept = if old.proven { needed.min(old.tasks.pending.len()) } else { 0 };
+            let idle = old.tasks.idle().count();
+            let kept = if old.proven { needed.min(idle) } else { 0 };
             needed = needed.saturating_sub(kept);
-            moves.stop_others.extend(old.tasks.pending.iter().skip(kept).map(|task| (*task, StopCause::Scaling)));
+            let stopped = old.tasks.idle().take(idle.saturating_sub(kept));
+            moves.stop_others.extend(stopped.map(|task| (task, StopCause::Scaling)));
         }
     }
 
@@ -179,9 +181,7 @@ impl<'a> Rollout<'a, '_> {
     fn stop_unhealthy(&self, lacking_room: usize, counts: &mut Counts, moves: &mut Moves<'a>) {
         let unhealthy: usize = self.all().map(|tasks| tasks.unhealthy.len()).sum();
         let replaced = counts.healthy.saturating_add(unhealthy).saturating_sub(self.bounds.desired);
-        let starting = self
-            .all()
-            .any(|tasks| !(tasks.pending.is_empty() && tasks.warming.is_empty() && tasks.creating.is_empty()));
+        let starting = self.all().any(|tasks| tasks.starting() > 0);
         let old = self.old.iter().flat_map(|old| &old.tasks.unhealthy).copied().filter(|task| (self.is_counted)(task));
         let old: Vec<_> = old.take(replaced.max(lacking_room).min(counts.unwanted)).collect();
         counts.stop(old.len());
@@ -225,8 +225,8 @@ impl<'a> Rollout<'a, '_> {
         let proven = || self.old.iter().filter(|old| old.proven).map(|old| old.tasks);
         let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
         let waiting = |tasks: &DeploymentTasks<'a>| {
-            let pending = tasks.pending.iter().filter(|task| !is_stopped(task)).count();
-            pending.saturating_add(tasks.warming.len()).saturating_add(tasks.creating.len())
+            let stopped = tasks.idle().filter(|task| is_stopped(task)).count();
+            tasks.starting().saturating_sub(stopped)
         };
         let coming: usize = proven().map(waiting).sum();
         let mut short = self.bounds.floor.saturating_sub(counts.healthy.saturating_add(coming));

@@ -87,7 +87,8 @@ impl Findings<'_, '_> {
 
     fn deployment_status(&self, deployment: &Deployment) -> DeploymentStatus {
         let is_primary = self.deployments.is_primary(deployment);
-        let (running, active) = self.tasks_of(deployment).map_or((0, 0), |tasks| (tasks.serving(), tasks.active()));
+        let (running, active) =
+            self.tasks_of(deployment).map_or((0, 0), |tasks| (tasks.running().count(), tasks.active()));
         let creating = self.tasks_of(deployment).map_or(0, |tasks| tasks.creating.len());
         let failed =
             self.unrecorded.iter().filter(|stopped| stopped.by_itself && stopped.task.key.deployment == deployment.id);

@@ -19,8 +19,10 @@ pub(super) struct DeploymentTasks<'a> {
     pub(super) healthy: Vec<&'a TaskFact>,
     /// Healthy, on a node that takes no more tasks: counts towards the floor, and is to be replaced.
     pub(super) draining: Vec<&'a TaskFact>,
-    /// RUNNING; whether healthy is not known yet.
+    /// RUNNING and passing, but not for long enough to count: it serves.
     pub(super) warming: Vec<&'a TaskFact>,
+    /// RUNNING, and not passing yet.
+    pub(super) unready: Vec<&'a TaskFact>,
     /// UNHEALTHY: to be replaced.
     pub(super) unhealthy: Vec<&'a TaskFact>,
     /// Not RUNNING yet.
@@ -50,15 +52,13 @@ impl<'a> DeploymentTasks<'a> {
     /// How many tasks count against the ceiling. ECS's API says "RUNNING or PENDING", the page on updating a service adds
     /// "or STOPPING"; as in the API, and as with a Kubernetes Deployment, a task on its way out leaves its place at once.
     pub(super) fn active(&self) -> usize {
-        self.serving()
-            .saturating_add(self.pending.len())
-            .saturating_add(self.stranded.len())
-            .saturating_add(self.creating.len())
+        let waiting = self.pending.len().saturating_add(self.stranded.len()).saturating_add(self.creating.len());
+        self.running().count().saturating_add(waiting)
     }
 
-    /// How many tasks are RUNNING.
+    /// How many tasks do their work.
     pub(super) fn serving(&self) -> usize {
-        self.counted().saturating_add(self.warming.len()).saturating_add(self.unhealthy.len())
+        self.counted().saturating_add(self.warming.len())
     }
 
     /// How many tasks count towards the floor.
@@ -68,12 +68,22 @@ impl<'a> DeploymentTasks<'a> {
 
     /// How many tasks there are that are neither to be replaced nor lost.
     pub(super) fn kept(&self) -> usize {
-        [self.healthy.len(), self.warming.len(), self.pending.len(), self.creating.len()].iter().sum()
+        self.healthy.len().saturating_add(self.starting())
+    }
+
+    /// How many tasks may become healthy yet.
+    pub(super) fn starting(&self) -> usize {
+        [self.warming.len(), self.unready.len(), self.pending.len(), self.creating.len()].iter().sum()
+    }
+
+    /// The tasks that do no work yet, those that have come furthest last.
+    pub(super) fn idle(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
+        self.pending.iter().rev().chain(self.unready.iter().rev()).copied()
     }
 
     /// The tasks that are RUNNING.
     pub(super) fn running(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
-        [&self.healthy, &self.draining, &self.warming, &self.unhealthy].into_iter().flatten().copied()
+        [&self.healthy, &self.draining, &self.warming, &self.unready, &self.unhealthy].into_iter().flatten().copied()
     }
 
     /// The tasks that are there and have not ended.
@@ -148,6 +158,7 @@ impl<'a> View<'a> {
                 &mut tasks.healthy,
                 &mut tasks.draining,
                 &mut tasks.warming,
+                &mut tasks.unready,
                 &mut tasks.unhealthy,
                 &mut tasks.pending,
                 &mut tasks.stranded,
@@ -195,7 +206,8 @@ impl<'a> View<'a> {
                     None
                 }
                 Health::Unknown { until } => {
-                    deployment.warming.push(task);
+                    let list = if checks.passing { &mut deployment.warming } else { &mut deployment.unready };
+                    list.push(task);
                     until
                 }
                 Health::Unhealthy => {
