@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::api::names::dns_label;
 use crate::controllers;
+use crate::controllers::run::Inputs;
+use crate::domain::pod;
 use crate::import::{self, RenderError, Source};
 use crate::shell::admin::{self, AdminError};
 use crate::shell::cache::Scope;
@@ -180,7 +182,7 @@ impl Run {
                     events.clone(),
                     ready,
                     stop.clone(),
-                    Clock::system(),
+                    Inputs { clock: Clock::system(), build_pod: pod::build },
                 );
                 (run, seen)
             })

@@ -21,6 +21,7 @@ use crate::controllers::capacity_provider::CapacityProviders;
 use crate::controllers::cluster::Clusters;
 use crate::controllers::service::Services;
 use crate::controllers::task_definition::TaskDefinitions;
+use crate::domain::pod::PodBuilder;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
 use crate::shell::cache::{Caches, Ready, Scope, TaskIndex, Triggers, sink, watch_nodes, watch_objects, watch_tasks};
@@ -34,6 +35,15 @@ const CONCURRENCY: u16 = 32;
 /// How long passes that have begun may go on after the order to stop: less than the pod's grace period of 30 seconds.
 const LAST_PASSES: Duration = Duration::from_secs(20);
 
+/// What the controllers take from outside besides the cluster.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The time.
+    pub clock: Clock,
+    /// What a task's pod looks like. Nothing is decided by it: a pod that another version has built otherwise is as good.
+    pub build_pod: PodBuilder,
+}
+
 /// Runs the controllers over one scope until `stop` says so; passes that have begun are finished first. `ready` is told once
 /// everything has been observed. Of several scopes in one process only one is to look after `cluster_scoped` kinds.
 pub async fn run(
@@ -43,8 +53,9 @@ pub async fn run(
     events: Events,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
-    clock: Clock,
+    inputs: Inputs,
 ) {
+    let Inputs { clock, build_pod } = inputs;
     let (caches_ready, listed) = Ready::of();
     let [
         services_listed,
@@ -74,7 +85,7 @@ pub async fn run(
         tasks: Arc::new(TaskIndex::default()),
         ready: caches_ready,
     };
-    let context = Context { client: client.clone(), caches: caches.clone(), events, clock };
+    let context = Context { client: client.clone(), caches: caches.clone(), events, clock, build_pod };
 
     let (triggers, triggered) = Triggers::new();
     let triggers = Arc::new(triggers);

@@ -16,7 +16,7 @@ use crate::api::names::{RevisionName, TaskDefinitionName, TaskId, Uid, cluster_n
 use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
-use crate::domain::pod::{self, ServiceOwner};
+use crate::domain::pod::ServiceOwner;
 use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
@@ -345,7 +345,7 @@ impl Tasks<'_> {
     async fn start(&self, start: &Start) -> Result<(), WriteError> {
         let Some(definition) = self.seen.definitions.get(&start.revision) else { return Ok(()) };
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        let pod = pod::build(definition, &self.owner, start);
+        let pod = (self.context.build_pod)(definition, &self.owner, start);
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
             let owners = existing.owner_references.iter().flatten();

@@ -12,6 +12,7 @@ pub mod written;
 
 use kube::Client;
 
+use crate::domain::pod::PodBuilder;
 use crate::shell::cache::Caches;
 use crate::shell::clock::Clock;
 use crate::shell::events::Events;
@@ -27,4 +28,6 @@ pub struct Context {
     pub events: Events,
     /// Tells the time.
     pub clock: Clock,
+    /// How pods are built.
+    pub build_pod: PodBuilder,
 }

@@ -23,6 +23,7 @@ mod scheduler;
 mod seeds;
 mod sweep;
 mod task;
+mod upgrade;
 mod view;
 mod world;
 

@@ -1,6 +1,7 @@
 //! The operator itself, as the product starts it.
 
-use longshore::controllers::run::run;
+use longshore::controllers::run::{Inputs, run};
+use longshore::domain::pod::PodBuilder;
 use longshore::shell::cache::Scope;
 use longshore::shell::clock::Clock;
 use longshore::shell::events::Events;
@@ -19,13 +20,13 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// Starts one. Each has a name of its own, as each process has.
-    pub(crate) fn start(world: &World, name: &str) -> Self {
+    pub(crate) fn start(world: &World, name: &str, build_pod: PodBuilder) -> Self {
         let client = world.server.client(name);
         let events = Events::new(client.clone(), Some(name.to_owned()));
         let (ready, _) = watch::channel(false);
         let stop = CancellationToken::new();
-        let clock = Clock::new(world.clock());
-        let running = tokio::spawn(run(client, Scope::All, true, events, ready, stop.clone(), clock));
+        let inputs = Inputs { clock: Clock::new(world.clock()), build_pod };
+        let running = tokio::spawn(run(client, Scope::All, true, events, ready, stop.clone(), inputs));
         Self { name: name.to_owned(), running, stop }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use longshore::domain::pod::{self, PodBuilder};
 use longshore_test_apiserver::Store;
 use longshore_test_chance::Chance;
 use tokio::time::{Instant, sleep};
@@ -38,6 +39,8 @@ pub(crate) struct Cast {
     scheduler: Scheduler,
     monkey: Option<Monkey>,
     operators: Vec<Operator>,
+    /// How the operators that are started from now on build pods.
+    pub(crate) build_pod: PodBuilder,
     started: usize,
     /// How long what was written in the time of trouble may still be on its way.
     stragglers: Duration,
@@ -90,6 +93,7 @@ impl Cast {
             scheduler,
             monkey: None,
             operators: Vec::new(),
+            build_pod: pod::build,
             started: 0,
             stragglers: Duration::ZERO,
             world,
@@ -98,7 +102,7 @@ impl Cast {
 
     pub(crate) fn start_operator(&mut self) {
         self.started += 1;
-        self.operators.push(Operator::start(&self.world, &format!("operator-{}", self.started)));
+        self.operators.push(Operator::start(&self.world, &format!("operator-{}", self.started), self.build_pod));
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -121,6 +125,15 @@ impl Cast {
         if self.operators.iter().any(Operator::has_ended) {
             lock(&self.world.ledger).broken.push("the operator has ended".to_owned());
         }
+    }
+
+    /// Another version of the operator takes over.
+    pub(crate) async fn upgrade(&mut self, build_pod: PodBuilder) {
+        for operator in std::mem::take(&mut self.operators) {
+            operator.stop().await;
+        }
+        self.build_pod = build_pod;
+        self.start_operator();
     }
 
     async fn interrupt(&mut self) {

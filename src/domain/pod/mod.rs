@@ -35,6 +35,9 @@ pub struct ServiceOwner {
     pub deregistration_delay: u32,
 }
 
+/// A way to build the pod of a service's task: [`build`].
+pub type PodBuilder = fn(&ResolvedTaskDefinition, &ServiceOwner, &Start) -> Pod;
+
 /// Builds the pod of a service's task.
 pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &Start) -> Pod {
     let volume = |name: &String| Volume {

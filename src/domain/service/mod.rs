@@ -143,7 +143,7 @@ pub struct Observed<'a> {
 
 /// Plans one pass over a service.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> {
-    let view = View::new(seen.tasks, seen.nodes, seen.service.health_periods, now);
+    let view = View::new(seen.tasks, &seen.status.stopped_tasks, seen.nodes, seen.service.health_periods, now);
     let daemon = match &seen.service.scheduling {
         Scheduling::Replica => None,
         Scheduling::Daemon { constraints } => Some(DaemonNodes::new(seen.nodes, constraints, seen.node_tasks)),

@@ -264,5 +264,5 @@ impl Counts {
 /// How many tasks of a deployment have failed and can still be seen: unhealthy, exited, or taken away by somebody else.
 fn lost(tasks: &DeploymentTasks<'_>) -> usize {
     let taken = tasks.leaving.iter().filter(|task| task.stopped_for.is_none()).count();
-    tasks.unhealthy.len().saturating_add(tasks.stopped.len()).saturating_add(taken)
+    [tasks.unhealthy.len(), tasks.stopped.len(), tasks.ending.len(), taken].iter().sum()
 }

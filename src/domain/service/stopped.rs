@@ -53,7 +53,7 @@ pub(super) fn is_crowded(view: &View<'_>, stopped_tasks: &[StoppedTask]) -> bool
 fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Stopped<'a>> + 'v {
     view.deployments.values().flat_map(|tasks| {
         let leaving = tasks.leaving.iter().filter_map(|task| stopped_by_somebody(task));
-        tasks.stopped.iter().cloned().chain(leaving)
+        tasks.stopped.iter().chain(&tasks.ending).cloned().chain(leaving)
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::api::StoppedTask;
 use crate::api::names::{DeploymentId, TaskKey};
 use crate::domain::facts::{Presence, ServiceTasks, TaskFact};
 use crate::domain::placement::node::NodeFact;
@@ -31,6 +32,9 @@ pub(super) struct DeploymentTasks<'a> {
     pub(super) stranded: Vec<&'a TaskFact>,
     /// Stopped by themselves, each with its end; nobody has asked for the deletion of the pod.
     pub(super) stopped: Vec<Stopped<'a>>,
+    /// The same, not on record yet, and containers or a kubelet are still at it: they keep their place until they are asked to
+    /// stop.
+    pub(super) ending: Vec<Stopped<'a>>,
     /// Being stopped, or gone already.
     pub(super) leaving: Vec<&'a TaskFact>,
     /// Being created, not seen yet.
@@ -52,8 +56,8 @@ impl<'a> DeploymentTasks<'a> {
     /// How many tasks count against the ceiling. ECS's API says "RUNNING or PENDING", the page on updating a service adds
     /// "or STOPPING"; as in the API, and as with a Kubernetes Deployment, a task on its way out leaves its place at once.
     pub(super) fn active(&self) -> usize {
-        let waiting = self.pending.len().saturating_add(self.stranded.len()).saturating_add(self.creating.len());
-        self.running().count().saturating_add(waiting)
+        let others = [self.pending.len(), self.stranded.len(), self.ending.len(), self.creating.len()];
+        self.running().count().saturating_add(others.iter().sum())
     }
 
     /// How many tasks do their work.
@@ -93,12 +97,14 @@ impl<'a> DeploymentTasks<'a> {
 
     /// The keys of the tasks that count against the ceiling.
     pub(super) fn active_keys(&self) -> impl Iterator<Item = TaskKey> + '_ {
-        self.seen_active().map(|task| task.key).chain(self.creating.iter().copied())
+        let ending = self.ending.iter().map(|stopped| stopped.task.key);
+        self.seen_active().map(|task| task.key).chain(ending).chain(self.creating.iter().copied())
     }
 
     /// The tasks that are no longer of use.
     pub(super) fn ended(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
-        self.stopped.iter().map(|stopped| stopped.task).chain(self.leaving.iter().copied())
+        let stopped = self.stopped.iter().chain(&self.ending).map(|stopped| stopped.task);
+        stopped.chain(self.leaving.iter().copied())
     }
 
     /// Every task that has a pod, or had one.
@@ -142,13 +148,26 @@ impl<'a> View<'a> {
     }
 
     /// Counts the tasks at a moment, with the writes in flight applied.
-    pub(super) fn new(tasks: &'a ServiceTasks, nodes: &Nodes, periods: HealthPeriods, now: Timestamp) -> Self {
+    pub(super) fn new(
+        tasks: &'a ServiceTasks,
+        recorded: &[StoppedTask],
+        nodes: &Nodes,
+        periods: HealthPeriods,
+        now: Timestamp,
+    ) -> Self {
+        let recorded: BTreeSet<&str> = recorded.iter().map(|stopped| stopped.task.as_str()).collect();
         let mut view = Self::default();
         let seen: BTreeSet<TaskKey> = tasks.tasks.iter().map(|task| task.key).collect();
         for task in &tasks.tasks {
             let leaving = task.presence != Presence::Present || tasks.pending.deletes.contains(&task.uid);
             let draining = task.node.as_deref().and_then(|node| nodes.get(node)).is_some_and(NodeFact::is_draining);
             view.count(task, leaving, draining, periods, now);
+        }
+        for tasks in view.deployments.values_mut() {
+            let is_ending = |stopped: &Stopped<'_>| {
+                stopped.end.others_running && !recorded.contains(stopped.task.task_id().to_string().as_str())
+            };
+            (tasks.ending, tasks.stopped) = std::mem::take(&mut tasks.stopped).into_iter().partition(is_ending);
         }
         for key in tasks.pending.creates.difference(&seen) {
             view.deployments.entry(key.deployment).or_default().creating.push(*key);
