@@ -129,6 +129,10 @@ impl Reconciler for Services {
         service::plan(&observed, now)
     }
 
+    fn is_told_first(before: &ServiceStatus, after: &ServiceStatus) -> bool {
+        service::is_told_first(before, after)
+    }
+
     async fn perform(context: &Context, object: &Service, seen: &Seen, actions: Vec<Action>) -> Result<(), WriteError> {
         let tasks = Tasks {
             api: Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default()),

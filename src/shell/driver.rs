@@ -69,6 +69,12 @@ pub trait Reconciler: Send + Sync + 'static {
         seen: &Self::Observed,
         now: Timestamp,
     ) -> Plan<Self::Action, Self::Status>;
+    /// Whether status has to say so before anything is done about it: the write fails if what was decided was decided from an
+    /// older state of the object than there is.
+    fn is_told_first(before: &Self::Status, after: &Self::Status) -> bool {
+        let _ = (before, after);
+        false
+    }
     /// Acts.
     fn perform(
         context: &Context,
@@ -224,8 +230,8 @@ impl<R: Reconciler> Driver<R> {
 
         let pass = Pass { api: &api, object, uid: &uid, seen: &seen };
         let (mut before, mut version) = (before, version);
-        if status.is_none() {
-            // To those who wait for it (kstatus), an object without status looks finished.
+        // To those who wait for it (kstatus), an object without status looks finished.
+        if status.is_none() || R::is_told_first(&before, &plan.status) {
             version = self.write_status(&pass, &version, &before, &plan.status).await?;
             before = plan.status.clone();
         }

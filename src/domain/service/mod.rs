@@ -42,7 +42,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::names::{RevisionName, TaskKey, Uid};
-use crate::api::{ContainerImage, RolloutState, ServiceStatus};
+use crate::api::{ContainerImage, Deployment as DeploymentStatus, RolloutState, ServiceStatus};
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskFact};
 use crate::domain::resolve::service::{ResolvedService, Scheduling};
@@ -210,6 +210,18 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let next_attempt = deployments.primary().and_then(Deployment::next_attempt_at).filter(|at| *at > now);
     let wake_at = [crowded, view.changes_at, next_attempt, order.changes_at()].into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
+}
+
+/// Whether a change of status has to be written before the plan that comes with it is performed: a deployment begins, becomes
+/// PRIMARY, or is found by its tasks alone.
+///
+/// The write is refused to whoever has decided from an older status. So two operators of which one is late never both hold
+/// their own deployment to be the one that is wanted, and stop each other's tasks.
+pub fn is_told_first(before: &ServiceStatus, after: &ServiceStatus) -> bool {
+    let is_known = |deployment: &DeploymentStatus| {
+        before.deployments.iter().any(|known| known.id == deployment.id && known.status == deployment.status)
+    };
+    !after.deployments.iter().all(is_known)
 }
 
 /// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up.

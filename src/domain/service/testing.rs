@@ -15,7 +15,7 @@ use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
 use crate::domain::service::Nodes;
-use crate::domain::service::{Action, Observed, Start, plan};
+use crate::domain::service::{Action, Observed, Start, is_told_first, plan};
 use crate::domain::task::{Checks, Gate, HealthPeriods, StopRecord, TaskState};
 
 /// The uid of the service that all facts here belong to.
@@ -180,21 +180,34 @@ impl World {
     pub(crate) fn pass(&mut self, writes: usize) -> Plan<Action, ServiceStatus> {
         self.now += SignedDuration::from_secs(1);
         let plan = self.plan();
+        let mut writes = writes;
+        if is_told_first(&self.status, &plan.status) {
+            if writes == 0 {
+                return plan;
+            }
+            writes -= 1;
+            self.tell(&plan.status);
+        }
         for action in plan.actions.iter().take(writes) {
             if self.perform(action) == Outcome::Refused {
                 break;
             }
         }
         if plan.actions.len() < writes {
-            self.status = plan.status.clone();
-            self.unannounced = Unannounced::default();
-            let recorded = |fact: &TaskFact| {
-                let id = fact.task_id().to_string();
-                self.status.stopped_tasks.iter().any(|stopped| stopped.task == id)
-            };
-            self.seen.retain(|_, fact| fact.presence != Presence::Gone || (is_failed(fact) && !recorded(fact)));
+            self.tell(&plan.status);
         }
         plan
+    }
+
+    /// A status is written.
+    fn tell(&mut self, status: &ServiceStatus) {
+        self.status = status.clone();
+        self.unannounced = Unannounced::default();
+        let recorded = |fact: &TaskFact| {
+            let id = fact.task_id().to_string();
+            self.status.stopped_tasks.iter().any(|stopped| stopped.task == id)
+        };
+        self.seen.retain(|_, fact| fact.presence != Presence::Gone || (is_failed(fact) && !recorded(fact)));
     }
 
     /// Passes, with everything shown and every task healthy in between, until nothing is left to do.

@@ -13,13 +13,13 @@ use proptest::prelude::*;
 use jiff::SignedDuration;
 
 use crate::api::conditions::{Reason, Summary};
-use crate::api::{DeploymentCircuitBreaker, DeploymentState, RolloutState, ServiceState, StopCode};
+use crate::api::{DeploymentCircuitBreaker, DeploymentState, RolloutState, ServiceState, ServiceStatus, StopCode};
 use crate::domain::facts::Presence;
 use crate::domain::placement::node::NodeFact;
 use crate::domain::resolve::control::Pause;
 use crate::domain::resolve::service::ResolvedService;
-use crate::domain::service::Action;
 use crate::domain::service::testing::{World, exited, healthy, service, unhealthy};
+use crate::domain::service::{Action, is_told_first};
 
 fn running(desired: u32, minimum: u32, maximum: u32) -> World {
     let mut world = World::new(service(1, desired, minimum, maximum));
@@ -220,10 +220,29 @@ fn what_does_not_exist_yet_is_a_waiting_condition_and_what_runs_goes_on() {
 }
 
 #[test]
-fn tasks_of_a_deployment_that_status_does_not_know_are_found_again_after_a_crash() {
+fn a_deployment_is_told_before_its_first_task_is_started() {
     let mut world = running(4, 100, 200);
     world.service = service(2, 4, 100, 200);
-    world.pass(2);
+    assert!(is_told_first(&world.status, &world.plan().status));
+    world.pass(1);
+    assert_eq!((world.status.deployments[0].task_definition.as_str(), world.active_of(2).len()), ("web:2", 0));
+    assert!(!is_told_first(&world.status, &world.plan().status));
+}
+
+#[test]
+fn tasks_of_a_deployment_that_status_does_not_know_are_replaced_by_those_of_one_that_it_does() {
+    let mut world = running(4, 100, 200);
+    world.status = ServiceStatus::default();
+    world.service = service(2, 4, 100, 200);
+    world.settle();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (0, 4));
+}
+
+#[test]
+fn tasks_that_were_started_before_a_crash_are_not_started_again() {
+    let mut world = running(4, 100, 200);
+    world.service = service(2, 4, 100, 200);
+    world.pass(3);
     world.crash();
     let plan = world.plan();
     assert_eq!(starts(&plan.actions), 2, "two of the four were started before the crash");
