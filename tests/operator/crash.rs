@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use longshore_test_cluster::{Behaviour, Change, Pods};
 
+use crate::judge::assert_kept;
 use crate::namespace::Namespace;
-use crate::rollout::assert_kept;
 
 #[tokio::test]
 async fn an_operator_killed_three_times_in_a_rollout_keeps_floor_and_ceiling_and_starts_no_task_twice() {
@@ -37,27 +37,6 @@ async fn an_operator_killed_three_times_in_a_rollout_keeps_floor_and_ceiling_and
     let names: Vec<_> = added.map(|event| event.object.metadata.name.unwrap()).collect();
     assert_eq!(names.len(), 12, "each task was replaced once");
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 12);
-}
-
-#[tokio::test]
-async fn two_operators_at_once_start_no_task_twice_and_keep_floor_and_ceiling() {
-    let mut first = Namespace::new("two-leaders").await;
-    let slow = Behaviour::ReadyAfter(Duration::from_millis(300));
-    first.cluster.behave(&Pods::image("two-leaders:2"), slow).await.unwrap();
-    first.apply_default_cluster();
-    first.apply_task_definition("web", "two-leaders:1");
-    first.apply_service("web", 8, 75, 125);
-    first.until_steady("web", "web:1").await;
-    let second = first.operator.take();
-    first.start_operator();
-    let recorder = first.record().await;
-    first.apply_task_definition("web", "two-leaders:2");
-    first.until_steady("web", "web:2").await;
-    recorder.catch_up().await.unwrap();
-    assert_kept(&recorder, 6, 10);
-    let mut second = second.unwrap();
-    second.kill().unwrap();
-    second.wait().unwrap();
 }
 
 #[tokio::test]

@@ -9,10 +9,18 @@
 )]
 
 mod bad_input;
+mod concurrent;
+mod control;
 mod crash;
+mod daemon;
 mod deletion;
+mod draining;
+mod failure;
+mod feasibility;
+mod judge;
 mod namespace;
 mod references;
+mod replacement;
 mod revisions;
 mod rollout;
 mod samples;
@@ -20,3 +28,4 @@ mod steady_state;
 #[path = "../taskdefs/mod.rs"]
 mod taskdefs;
 mod tasks;
+mod upgrade;

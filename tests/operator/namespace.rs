@@ -90,18 +90,22 @@ impl Namespace {
 
     /// Starts the operator under its ServiceAccount.
     pub(crate) fn start_operator(&mut self) {
+        self.operator = Some(self.run_operator(&self.prepared.kubeconfig));
+    }
+
+    /// The operator as a process.
+    pub(crate) fn run_operator(&self, kubeconfig: &Path) -> Child {
         let log = self.cluster.folder().join(format!("operator-{}.log", self.name));
         let log = File::options().create(true).append(true).open(log).unwrap();
-        let operator = Command::new(env!("CARGO_BIN_EXE_longshore"))
+        Command::new(env!("CARGO_BIN_EXE_longshore"))
             .args(["run", "--admin-address=127.0.0.1:0", "--namespaces", &self.name])
-            .env("KUBECONFIG", &self.prepared.kubeconfig)
+            .env("KUBECONFIG", kubeconfig)
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy")
             .stderr(log)
             .stdin(Stdio::null())
             .spawn()
-            .unwrap();
-        self.operator = Some(operator);
+            .unwrap()
     }
 
     /// `kill -9`.
@@ -232,6 +236,37 @@ impl Namespace {
         status.conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap().message
     }
 
+    /// Waits for a Kubernetes Event about a service.
+    pub(crate) async fn until_event(&self, name: &str, reason: &str, message: &str) {
+        let selector = format!("involvedObject.name={name},reason={reason}");
+        let started = std::time::Instant::now();
+        loop {
+            let listed = self.kubectl(&["get", "events", "--field-selector", &selector, "--output=json"]);
+            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+            if listed.contains(message) {
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "no event {reason} of {name} says {message:?}:\n{listed}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// `kubectl annotate` of a service. `name-` takes an annotation away.
+    pub(crate) fn annotate(&self, service: &str, annotation: &str) {
+        self.must(&["annotate", "--overwrite", "esvc", service, annotation]);
+    }
+
+    /// `kubectl scale` of a service.
+    pub(crate) fn scale(&self, service: &str, replicas: u32) {
+        self.must(&["scale", "services.ecs.longshore.dev", service, &format!("--replicas={replicas}")]);
+    }
+
+    /// `kubectl`, and it must succeed.
+    pub(crate) fn must(&self, args: &[&str]) {
+        let output = self.kubectl(args);
+        assert!(output.status.success(), "kubectl {args:?}: {}", stderr(&output));
+    }
+
     /// Records the pods of the namespace.
     pub(crate) async fn record(&self) -> PodRecorder {
         PodRecorder::start(self.api::<Pod>(), ListParams::default()).await.unwrap()
@@ -243,9 +278,14 @@ impl Namespace {
 
     /// The requests of the operator about this namespace that change something.
     pub(crate) async fn writes(&self) -> Vec<longshore_test_cluster::AuditRecord> {
+        self.writes_of(&self.prepared.user).await
+    }
+
+    /// The same of another user.
+    pub(crate) async fn writes_of(&self, user: &str) -> Vec<longshore_test_cluster::AuditRecord> {
         let records = self.cluster.audit().await.unwrap();
         let ours = |record: &longshore_test_cluster::AuditRecord| {
-            record.user == self.prepared.user
+            record.user == user
                 && record.is_mutating()
                 && record.namespace == self.name
                 && record.received >= self.started

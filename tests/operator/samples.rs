@@ -52,7 +52,8 @@ fn has_members_without_effect(status: &TaskDefinitionStatus) -> bool {
 /// One task of the family's newest revision reaches RUNNING.
 async fn runs(namespace: &Namespace, name: &str, status: &TaskDefinitionStatus) {
     let revision = status.latest_active_revision.clone().unwrap();
-    namespace.apply("Service", name, &json!({ "taskDefinition": revision, "desiredCount": 1 }));
+    let at_once = json!({ "healthyAfterSeconds": 0 });
+    namespace.apply("Service", name, &json!({ "taskDefinition": revision, "desiredCount": 1, "kubernetes": at_once }));
     namespace.until_steady(name, &revision).await;
     let deleted = namespace.kubectl(&["delete", "esvc", name, "--timeout=30s"]);
     let now = namespace.kubectl(&["get", "esvc,pods", "--output=yaml"]);

@@ -7,8 +7,8 @@ use longshore::api::StopCode;
 use longshore_test_cluster::{Behaviour, Pods};
 use serde_json::json;
 
+use crate::judge::is_active;
 use crate::namespace::Namespace;
-use crate::rollout::is_active;
 
 #[tokio::test]
 async fn a_service_scales_through_its_scale_subresource() {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeSpec, NodeStatus, Taint};
+use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeSpec, NodeStatus, Pod, Taint};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -162,8 +163,8 @@ impl TestCluster {
             .map_err(Error::request(format!("delete the node {name}")))
     }
 
-    /// Loses a node, as when its machine is cut off: nothing happens on it any more and it is
-    /// not Ready. What the control plane does about that, it does by itself.
+    /// Loses a node, as when its machine is cut off: nothing happens on it any more, and neither it nor its pods are
+    /// Ready. What the control plane does about that, it does by itself.
     pub async fn lose_node(&self, name: &str) -> Result<(), Error> {
         self.play(name, Value::Null).await?;
         let api: Api<Node> = Api::all(self.client()?);
@@ -180,7 +181,28 @@ impl TestCluster {
         api.patch_status(name, &parameters, &Patch::Strategic(status))
             .await
             .map(drop)
-            .map_err(Error::request(format!("lose the node {name}")))
+            .map_err(Error::request(format!("lose the node {name}")))?;
+        self.lose_pods_of(name).await
+    }
+
+    /// The node lifecycle controller does this only where it has written the node's condition itself.
+    async fn lose_pods_of(&self, node: &str) -> Result<(), Error> {
+        let pods: Api<Pod> = Api::all(self.client()?);
+        let of_node = ListParams::default().fields(&format!("spec.nodeName={node}"));
+        let found = pods.list(&of_node).await.map_err(Error::request("list the pods of the node"))?;
+        let status = json!({ "status": { "conditions": [{
+            "type": "Ready",
+            "status": "False",
+            "lastTransitionTime": jiff::Timestamp::now(),
+        }]}});
+        for pod in found {
+            let pods: Api<Pod> = Api::namespaced(self.client()?, &pod.namespace().unwrap_or_default());
+            let patch = Patch::Strategic(&status);
+            pods.patch_status(&pod.name_any(), &PatchParams::default(), &patch)
+                .await
+                .map_err(Error::request("lose a pod of the node"))?;
+        }
+        Ok(())
     }
 
     /// Brings a lost node back; returns once it is Ready.

@@ -1,0 +1,114 @@
+//! Deployments that fail.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use longshore::api::{RolloutState, Service, ServiceDeploymentStatus, ServiceStatus};
+use longshore_test_cluster::{Behaviour, Pods};
+use serde_json::{Value, json};
+
+use crate::judge::{assert_stops_kept, created, uids};
+use crate::namespace::{Namespace, reason, service};
+
+/// A namespace in which the image `:2` does not work, with a service of revision 1.
+async fn steady(name: &str, bad: Behaviour, spec: &Value) -> Namespace {
+    let namespace = Namespace::new(name).await;
+    namespace.cluster.behave(&Pods::image(format!("{name}:2")), bad).await.unwrap();
+    namespace.apply_default_cluster();
+    namespace.apply_task_definition("web", &format!("{name}:1"));
+    namespace.apply("Service", "web", spec);
+    namespace.until_steady("web", "web:1").await;
+    namespace
+}
+
+fn with_circuit_breaker(rollback: bool) -> Value {
+    let mut spec = service("web", 3, 100, 200);
+    spec["deploymentConfiguration"]["deploymentCircuitBreaker"] = json!({ "enable": true, "rollback": rollback });
+    spec
+}
+
+const CRASH: Behaviour = Behaviour::CrashBeforeReady { after: Duration::from_millis(300), exit_code: 1 };
+
+/// What a person wrote, and who wrote which member.
+async fn written(namespace: &Namespace) -> (Option<i64>, Value, Value) {
+    let service = namespace.api::<Service>().get("web").await.unwrap();
+    let managed = service.metadata.managed_fields.into_iter().flatten();
+    let of_people: Vec<_> = managed.filter(|entry| entry.subresource.is_none()).collect();
+    (service.metadata.generation, json!(service.spec), json!(of_people))
+}
+
+#[tokio::test]
+async fn the_circuit_breaker_rolls_an_image_that_cannot_be_pulled_back_and_touches_no_old_task() {
+    let namespace = steady("no-image", Behaviour::ImagePullFailure, &with_circuit_breaker(true)).await;
+    let (old, spec) = (uids(&namespace.pods().await), written(&namespace).await);
+    let recorder = namespace.record().await;
+    namespace.apply_task_definition("web", "no-image:2");
+    let message = namespace.until_reason("web", "RolledBack").await;
+    assert!(message.contains("web:2"), "{message}");
+    let rolled_back =
+        |status: &ServiceStatus| status.service_deployments[0].status == ServiceDeploymentStatus::RollbackSuccessful;
+    let status = namespace.until_service("web", "a rollback on record", rolled_back).await;
+    let failed = &status.service_deployments[0];
+    assert_eq!(failed.task_definition, "web:2");
+    let why = "Service deployment rolled back because the circuit breaker threshold was exceeded.";
+    assert_eq!(failed.rollback.as_ref().map(|rollback| rollback.reason.as_str()), Some(why));
+    assert_eq!(status.task_definition.as_deref(), Some("web:1"));
+    let refused = status.stopped_tasks.iter().find(|task| task.task_definition == "web:2").unwrap();
+    assert!(refused.stopped_reason.starts_with("CannotPullContainerError: "), "{}", refused.stopped_reason);
+    namespace.until_event("web", "DeploymentFailed", "deployment failed: tasks failed to start.").await;
+
+    assert_eq!(uids(&namespace.pods().await), old, "no task of the old revision was touched");
+    assert_eq!(written(&namespace).await, spec, "what the person wrote stays as it is");
+    recorder.catch_up().await.unwrap();
+    assert_stops_kept(&recorder, 3, 6);
+    assert_eq!(created(&recorder).len(), 3);
+
+    namespace.apply_task_definition("web", "no-image:3");
+    namespace.until_steady("web", "web:3").await;
+}
+
+#[tokio::test]
+async fn without_rollback_a_deployment_that_fails_starts_nothing_more_and_its_old_tasks_run_on() {
+    let namespace = steady("no-rollback", CRASH, &with_circuit_breaker(false)).await;
+    let old = uids(&namespace.pods().await);
+    let recorder = namespace.record().await;
+    namespace.apply_task_definition("web", "no-rollback:2");
+    namespace.until_reason("web", "DeploymentFailed").await;
+    recorder.catch_up().await.unwrap();
+    let before = created(&recorder).len();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    recorder.catch_up().await.unwrap();
+    assert_eq!(created(&recorder).len(), before, "nothing more is started");
+    assert_stops_kept(&recorder, 3, 6);
+    assert_eq!(uids(&namespace.pods().await), old);
+    let status = namespace.until_service("web", "its record", |status| !status.deployments.is_empty()).await;
+    assert_eq!(status.deployments[0].task_definition, "web:2");
+    assert_eq!(status.deployments[0].rollout_state, Some(RolloutState::Failed));
+    assert_eq!(status.service_deployments[0].status, ServiceDeploymentStatus::Stopped);
+    namespace.apply_task_definition("web", "no-rollback:3");
+    namespace.until_steady("web", "web:3").await;
+}
+
+#[tokio::test]
+async fn the_launch_throttle_grows_the_interval_between_attempts_and_a_new_deployment_resets_it() {
+    let namespace = steady("throttled", CRASH, &service("web", 1, 100, 200)).await;
+    let recorder = namespace.record().await;
+    namespace.apply_task_definition("web", "throttled:2");
+    let five = |status: &ServiceStatus| status.deployments[0].launches.failed_attempts >= 5;
+    let status = namespace.until_service("web", "five attempts", five).await;
+    assert_eq!(reason(&status.conditions), "LaunchThrottled");
+    let next_attempt_at = status.deployments[0].launches.next_attempt_at.clone().unwrap().0;
+    namespace.until_event("web", "TaskStartImpaired", "is unable to consistently start tasks successfully.").await;
+    recorder.catch_up().await.unwrap();
+    let created: Vec<_> = created(&recorder).into_iter().filter_map(|pod| pod.metadata.creation_timestamp).collect();
+    assert!(created.len() <= 12, "{created:?}");
+    let gaps: Vec<_> = created.windows(2).map(|pair| pair[1].0.duration_since(pair[0].0).as_secs()).collect();
+    assert!(
+        matches!(gaps[..], [.., fourth, fifth] if fourth >= 9 && fifth >= 19),
+        "the attempts came after {gaps:?} s"
+    );
+    namespace.apply_task_definition("web", "throttled:3");
+    let status = namespace.until_steady("web", "web:3").await;
+    assert!(Timestamp::now() < next_attempt_at, "the new deployment waited for the old one's next attempt");
+    assert_eq!(status.deployments[0].launches.next_attempt_at, None);
+}
