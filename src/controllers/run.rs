@@ -24,7 +24,9 @@ use crate::controllers::task_definition::TaskDefinitions;
 use crate::domain::pod::PodBuilder;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
-use crate::shell::cache::{Caches, Ready, Scope, TaskIndex, Triggers, sink, watch_nodes, watch_objects, watch_tasks};
+use crate::shell::cache::{
+    Caches, Listed, Ready, Scope, Sink, Triggers, sink, watch_nodes, watch_objects, watch_tasks,
+};
 use crate::shell::clock::Clock;
 use crate::shell::driver::{Driver, Reconciler};
 use crate::shell::events::Events;
@@ -55,97 +57,89 @@ pub async fn run(
     stop: CancellationToken,
     inputs: Inputs,
 ) {
-    let Inputs { clock, build_pod } = inputs;
-    let (caches_ready, listed) = Ready::of();
-    let [
-        services_listed,
-        definitions_listed,
-        revisions_listed,
-        clusters_listed,
-        providers_listed,
-        nodes_listed,
-        tasks_listed,
-    ] = listed;
-    if !cluster_scoped {
-        providers_listed.complete();
-    }
-    let (services, services_sink) = sink(services_listed);
-    let (task_definitions, task_definitions_sink) = sink(definitions_listed);
-    let (revisions, revisions_sink) = sink(revisions_listed);
-    let (clusters, clusters_sink) = sink(clusters_listed);
-    let (capacity_providers, capacity_providers_sink) = sink(providers_listed);
-    let caches = Caches {
-        services: services.clone(),
-        task_definitions: task_definitions.clone(),
-        revisions,
-        clusters: clusters.clone(),
-        capacity_providers: capacity_providers.clone(),
-        definitions: Arc::default(),
-        nodes: Arc::default(),
-        tasks: Arc::new(TaskIndex::default()),
-        ready: caches_ready,
+    let (caches, sinks) = empty_caches(cluster_scoped);
+    let context = Context {
+        client: client.clone(),
+        caches: caches.clone(),
+        events,
+        clock: inputs.clock,
+        build_pod: inputs.build_pod,
     };
-    let context = Context { client: client.clone(), caches: caches.clone(), events, clock, build_pod };
 
     let (triggers, triggered) = Triggers::new();
-    let triggers = Arc::new(triggers);
-    let links = Links { caches: caches.clone(), triggers };
+    let links = Links { caches: caches.clone(), triggers: Arc::new(triggers) };
 
     let service_watch = watch_objects(
         scope.api(client.clone()),
-        services_sink,
+        sinks.services,
         links.on(Links::service_changed),
         links.always(Links::services_relisted),
     );
     let task_definition_watch = watch_objects(
         scope.api(client.clone()),
-        task_definitions_sink,
+        sinks.task_definitions,
         links.on(Links::task_definition_changed),
         links.always(Links::families_relisted),
     );
     let revision_watch = watch_objects(
         scope.api(client.clone()),
-        revisions_sink,
+        sinks.revisions,
         links.on(Links::revision_changed),
         links.always(Links::families_relisted),
     );
     let cluster_watch = watch_objects(
         scope.api(client.clone()),
-        clusters_sink,
+        sinks.clusters,
         links.on(Links::cluster_changed),
         links.always(Links::clusters_relisted),
     );
     let capacity_provider_watch = watch_objects(
         kube::Api::all(client.clone()),
-        capacity_providers_sink,
+        sinks.capacity_providers,
         |_: &DeserializeGuard<CapacityProvider>| {},
         || {},
     );
-    let task_changed = {
-        let links = links.clone();
-        move |service: &str, namespace: &str, node: Option<&str>| links.task_changed(service, namespace, node)
-    };
-    let (tasks, clock) = (caches.tasks.clone(), context.clock.clone());
-    let task_watch = apart(watch_tasks(scope.api(client.clone()), tasks, clock, tasks_listed, task_changed));
-    let node_watch = watch_nodes(client, caches.nodes.clone(), nodes_listed, |node| links.node_changed(node));
+    let tasks = caches.tasks.clone();
+    let task_watch =
+        apart(watch_tasks(scope.api(client.clone()), tasks, context.clock.clone(), sinks.tasks, links.on_task()));
+    let node_watch = watch_nodes(client, caches.nodes.clone(), sinks.nodes, |node| links.node_changed(node));
 
     let capacity_providers_driven = async {
         if cluster_scoped {
             let (watch, triggers) = (capacity_provider_watch, triggered.capacity_providers);
-            drive::<CapacityProviders>(context.clone(), watch, capacity_providers, triggers, stop.clone()).await;
+            drive::<CapacityProviders>(
+                context.clone(),
+                watch,
+                caches.capacity_providers.clone(),
+                triggers,
+                stop.clone(),
+            )
+            .await;
         }
     };
     let controllers = async {
         tokio::join!(
-            apart(drive::<Services>(context.clone(), service_watch, services, triggered.services, stop.clone())),
+            apart(drive::<Services>(
+                context.clone(),
+                service_watch,
+                caches.services.clone(),
+                triggered.services,
+                stop.clone()
+            )),
             drive::<TaskDefinitions>(
                 context.clone(),
                 task_definition_watch,
-                task_definitions,
+                caches.task_definitions.clone(),
                 triggered.task_definitions,
                 stop.clone()
             ),
-            drive::<Clusters>(context.clone(), cluster_watch, clusters, triggered.clusters, stop.clone()),
+            drive::<Clusters>(
+                context.clone(),
+                cluster_watch,
+                caches.clusters.clone(),
+                triggered.clusters,
+                stop.clone()
+            ),
             capacity_providers_driven,
         )
     };
@@ -168,6 +162,51 @@ async fn apart(work: impl Future<Output = ()> + Send + 'static) {
     {
         std::panic::resume_unwind(error.into_panic());
     }
+}
+
+/// Where the watches put what they see.
+struct Sinks {
+    services: Sink<DeserializeGuard<Service>>,
+    task_definitions: Sink<DeserializeGuard<TaskDefinition>>,
+    revisions: Sink<DeserializeGuard<TaskDefinitionRevision>>,
+    clusters: Sink<DeserializeGuard<Cluster>>,
+    capacity_providers: Sink<DeserializeGuard<CapacityProvider>>,
+    nodes: Listed,
+    tasks: Listed,
+}
+
+/// Caches that nothing has been seen in yet. Those that are not `cluster_scoped` do not wait for capacity providers.
+fn empty_caches(cluster_scoped: bool) -> (Caches, Sinks) {
+    let (ready, [services, task_definitions, revisions, clusters, capacity_providers, nodes, tasks]) = Ready::of();
+    if !cluster_scoped {
+        capacity_providers.complete();
+    }
+    let (services, services_sink) = sink(services);
+    let (task_definitions, task_definitions_sink) = sink(task_definitions);
+    let (revisions, revisions_sink) = sink(revisions);
+    let (clusters, clusters_sink) = sink(clusters);
+    let (capacity_providers, capacity_providers_sink) = sink(capacity_providers);
+    let sinks = Sinks {
+        services: services_sink,
+        task_definitions: task_definitions_sink,
+        revisions: revisions_sink,
+        clusters: clusters_sink,
+        capacity_providers: capacity_providers_sink,
+        nodes,
+        tasks,
+    };
+    let caches = Caches {
+        services,
+        task_definitions,
+        revisions,
+        clusters,
+        capacity_providers,
+        definitions: Arc::default(),
+        nodes: Arc::default(),
+        tasks: Arc::default(),
+        ready,
+    };
+    (caches, sinks)
 }
 
 /// Tells that everything has been observed; then there is nothing more to say.
@@ -350,11 +389,14 @@ impl Links {
         }
     }
 
-    /// A task has changed. On a node that drains, the task of a DAEMON service may have waited for it to go.
-    fn task_changed(&self, service: &str, namespace: &str, node: Option<&str>) {
-        self.triggers.services.send(service, Some(namespace));
-        if node.is_some_and(|node| self.caches.nodes.is_draining(node)) {
-            self.daemons_changed();
+    /// What follows from a change to a task. On a node that drains, the task of a DAEMON service may have waited for it to go.
+    fn on_task(&self) -> impl Fn(&str, &str, Option<&str>) + Send + 'static {
+        let links = self.clone();
+        move |service, namespace, node| {
+            links.triggers.services.send(service, Some(namespace));
+            if node.is_some_and(|node| links.caches.nodes.is_draining(node)) {
+                links.daemons_changed();
+            }
         }
     }
 

@@ -146,10 +146,11 @@ impl Reconciler for Services {
                 deregistration_delay: seen.service.deregistration_delay,
             },
         };
-        let (mut stops, mut forgotten, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stops, mut evicted, mut forgotten, mut starts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::StopTask(stop) => stops.push(stop),
+                Action::EvictTask(stop) => evicted.push(stop),
                 Action::ForgetTask { pod, uid } => forgotten.push((pod, uid)),
                 Action::StartTask(start) => starts.push(start),
             }
@@ -159,7 +160,16 @@ impl Reconciler for Services {
         many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
         let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
         let starts = starts.iter().take(STARTS_MAX).map(|start| tasks.start(start));
-        if known { many::send(starts).await } else { many::send_with_care(starts).await }
+        if known {
+            many::send(starts).await?;
+        } else {
+            many::send_with_care(starts).await?;
+        }
+        // One after the other: each changes what the disruption budgets allow.
+        for stop in &evicted {
+            tasks.evict(stop).await?;
+        }
+        Ok(())
     }
 
     async fn told(context: &Context, object: &Service, seen: &Seen, before: &ServiceStatus, after: &ServiceStatus) {
@@ -322,9 +332,22 @@ struct Tasks<'a> {
 
 impl Tasks<'_> {
     async fn stop(&self, stop: &Stop) -> Result<(), WriteError> {
+        let version = stop.resource_version.as_deref();
+        self.stop_by(stop, writer::delete(&self.api, &stop.pod, &stop.uid, version)).await
+    }
+
+    async fn evict(&self, stop: &Stop) -> Result<(), WriteError> {
+        self.stop_by(stop, writer::evict(&self.api, &stop.pod, &stop.uid)).await
+    }
+
+    async fn stop_by(
+        &self,
+        stop: &Stop,
+        write: impl Future<Output = Result<Deleted, WriteError>>,
+    ) -> Result<(), WriteError> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
         index.deleting(service, &stop.pod, &stop.uid, stop.cause);
-        let outcome = writer::delete(&self.api, &stop.pod, &stop.uid, stop.resource_version.as_deref()).await;
+        let outcome = write.await;
         match &outcome {
             Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),
             Err(error) if error.is_certain() => index.not_deleted(service, &stop.uid),

@@ -7,7 +7,8 @@ use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use http::HeaderValue;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, Request};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -168,6 +169,21 @@ where
     let delete = send(api, Request::new(api.resource_url()).delete(name, &params));
     match limited(&kind, name, delete).await? {
         Ok(()) => Ok(Deleted::Now),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
+        Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
+    }
+}
+
+/// Evicts the pod of this uid: a delete that the disruption budgets of people have a say in. The API server counts it against them
+/// together with the evictions of others, such as those of `kubectl drain`.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn evict(api: &Api<Pod>, name: &str, uid: &Uid) -> Result<Deleted, WriteError> {
+    let kind = Pod::kind(&()).into_owned();
+    let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: None };
+    let delete = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    let params = EvictParams { delete_options: Some(delete), ..EvictParams::default() };
+    match limited(&kind, name, api.evict(name, &params)).await? {
+        Ok(_) => Ok(Deleted::Now),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
         Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }

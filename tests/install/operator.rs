@@ -65,7 +65,7 @@ pub(crate) async fn is_refused_nothing(cluster: &TestCluster, namespace: &str, a
         let container = json!({ "name": "app", "image": format!("example.com/app:{tag}"), "memory": 64 });
         object("TaskDefinition", "web", json!({ "containerDefinitions": [container] }))
     };
-    let service = json!({ "taskDefinition": "web", "desiredCount": 2 });
+    let service = json!({ "taskDefinition": "web", "desiredCount": 2, "kubernetes": { "healthyAfterSeconds": 0 } });
     apply(
         "first",
         json!([
@@ -84,6 +84,14 @@ pub(crate) async fn is_refused_nothing(cluster: &TestCluster, namespace: &str, a
     wait("web:1");
     apply("second", json!([family(2)]));
     wait("web:2");
+    let first = |member: &str| {
+        let path = format!("jsonpath={{.items[0].{member}}}");
+        kubectl(cluster, &["-n", namespace, "get", "pods", "-l", "ecs.longshore.dev/service=web", "-o", &path])
+    };
+    let (pod, node) = (first("metadata.name"), first("spec.nodeName"));
+    kubectl(cluster, &["cordon", &node]);
+    kubectl(cluster, &["-n", namespace, "wait", "--for=delete", &format!("pod/{pod}"), "--timeout=60s"]);
+    kubectl(cluster, &["uncordon", &node]);
     for objects in ["services.ecs/web", "taskdefinitions/web", "clusters.ecs/default"] {
         kubectl(cluster, &["-n", namespace, "delete", objects, "--timeout=60s"]);
     }
@@ -101,6 +109,7 @@ pub(crate) async fn is_refused_nothing(cluster: &TestCluster, namespace: &str, a
     for (verb, resource, subresource) in [
         ("create", "pods", ""),
         ("delete", "pods", ""),
+        ("create", "pods", "eviction"),
         ("create", "taskdefinitionrevisions", ""),
         ("patch", "taskdefinitionrevisions", "status"),
         ("patch", "services", ""),

@@ -139,7 +139,11 @@ impl People {
             if !defined {
                 self.define(world, name);
             }
-            if !served {
+            // What is being deleted waits for its services to go, so none is made before it has gone.
+            let leaves = world
+                .server
+                .read(|store| store.get(DEFINITIONS, World::NAMESPACE, name).is_some_and(crate::task::is_deleting));
+            if !served && !leaves {
                 let spec = json!({ "taskDefinition": name, "desiredCount": 3 });
                 create(world, SERVICES, "Service", name, &spec);
             }

@@ -66,6 +66,9 @@ pub struct Launches {
     /// Attempts to start tasks that have failed since then. Tasks that were started together are one attempt.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed_attempts: i32,
+    /// The highest attempt of a slot that has failed since then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_failed_attempt: i32,
     /// When the last of these attempts was found to have failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failed_at: Option<Time>,

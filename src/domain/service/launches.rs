@@ -29,8 +29,8 @@ const UNHEALTHY_MAX: usize = 50;
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     at: Timestamp,
-    /// When the task had been made.
-    made: Option<Timestamp>,
+    /// The attempt of its slot that the task was.
+    attempt: i32,
     /// Whether the throttle counts it, too. ECS's does not know tasks that reached RUNNING.
     throttles: bool,
 }
@@ -68,7 +68,7 @@ impl Failures {
         let mut counted: Vec<_> = stopped
             .map(|stopped| Counted {
                 at: stopped.end.at.unwrap_or(now),
-                made: stopped.task.created_at,
+                attempt: attempt(stopped.task),
                 throttles: true,
             })
             .collect();
@@ -79,7 +79,7 @@ impl Failures {
         for task in known.iter().chain(&new).take(UNHEALTHY_MAX) {
             let id = task.task_id().to_string();
             if !named.contains(id.as_str()) {
-                counted.push(Counted { at: now, made: task.created_at, throttles: service.count_early_exits });
+                counted.push(Counted { at: now, attempt: attempt(task), throttles: service.count_early_exits });
             }
             unhealthy.push(id);
         }
@@ -93,12 +93,13 @@ impl Failures {
         let recovered = last_healthy_at > was_healthy_at;
         let mut failed_attempts = if recovered { 0 } else { before.failed_attempts };
         let mut last_failed_at = before.last_failed_at.as_ref().map(|at| at.0).filter(|_| !recovered);
-        // Tasks that were made together and fail together have been one attempt.
-        let is_new =
-            |made: Option<Timestamp>| last_failed_at.is_none_or(|failed| made.is_none_or(|made| made >= failed));
+        let mut last_failed_attempt = if recovered { 0 } else { before.last_failed_attempt };
+        // Tasks that were started together and fail together have been one attempt: they are of the same one in their slots.
         let after_recovery = |at: Timestamp| last_healthy_at.is_none_or(|healthy| at >= healthy);
-        let counts = |failed: &Counted| failed.throttles && after_recovery(failed.at) && is_new(failed.made);
-        if self.counted.iter().any(counts) {
+        let counts = |failed: &&Counted| failed.throttles && after_recovery(failed.at);
+        let attempt = self.counted.iter().filter(counts).map(|failed| failed.attempt).max().unwrap_or(0);
+        if attempt > last_failed_attempt {
+            last_failed_attempt = attempt;
             failed_attempts = failed_attempts.saturating_add(1);
             last_failed_at = Some(now);
         }
@@ -108,6 +109,7 @@ impl Failures {
             reached_running: self.reached_running,
             last_healthy_at: last_healthy_at.map(Time),
             failed_attempts,
+            last_failed_attempt,
             last_failed_at: last_failed_at.map(Time),
             next_attempt_at: next_attempt_at.map(Time),
             unhealthy_tasks: self.unhealthy.clone(),
@@ -146,6 +148,10 @@ impl Failures {
             status(MonitoringStatus::Monitoring, count)
         }
     }
+}
+
+fn attempt(task: &TaskFact) -> i32 {
+    i32::try_from(task.key.attempt).unwrap_or(i32::MAX)
 }
 
 /// "The threshold … calculated by the desired count": half of it, at least 3 and at most 200, unless configured otherwise. It

@@ -66,6 +66,9 @@ const STARTS_MAX: usize = 500;
 pub enum Action {
     /// Stop a task: its pod is deleted with its grace period.
     StopTask(Stop),
+    /// Stop a healthy task whose node drains: somebody else may be taking tasks from it, within the disruption budgets that there
+    /// are. So it is asked for as they do. It may be refused, and nothing that the plan starts counts on it.
+    EvictTask(Stop),
     /// Remove the pod of a task that has stopped by itself and is on record.
     ForgetTask {
         /// The pod.
@@ -190,6 +193,8 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, *cause));
     actions.extend(healthy.map(Action::StopTask));
     actions.extend(starts(seen, &deployments, &view, &moves).into_iter().map(Action::StartTask));
+    let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));
+    actions.extend(evicted.map(Action::EvictTask));
 
     let obstacle = obstacle(&deployments, &view, bounds, &moves, &order);
     let findings = Findings {

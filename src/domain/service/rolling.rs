@@ -14,6 +14,8 @@ use crate::domain::service::view::DeploymentTasks;
 pub(super) struct Moves<'a> {
     /// Healthy tasks to stop: there is one too many of each, or its place is needed.
     pub(super) stop_healthy: Vec<(&'a TaskFact, StopCause)>,
+    /// Healthy tasks to evict: their nodes drain.
+    pub(super) evict: Vec<&'a TaskFact>,
     /// Tasks to stop that do not count towards the floor. Right only while that is so.
     pub(super) stop_others: Vec<(&'a TaskFact, StopCause)>,
     /// How many tasks of the PRIMARY deployment to start.
@@ -32,6 +34,7 @@ impl Moves<'_> {
             && self.start == 0
             && self.start_on.is_empty()
             && self.stop_healthy.is_empty()
+            && self.evict.is_empty()
             && self.stop_others.is_empty()
     }
 }
@@ -208,8 +211,8 @@ impl<'a> Rollout<'a, '_> {
         }
         // "Task scale-in protection … does not protect from the termination of an instance."
         let allowed = counts.unwanted.min(counts.healthy.saturating_sub(floor));
-        let draining = self.all().flat_map(|tasks| &tasks.draining).copied().take(allowed).collect();
-        counts.stop_healthy(draining, StopCause::Draining, moves);
+        moves.evict = self.all().flat_map(|tasks| &tasks.draining).copied().take(allowed).collect();
+        counts.evict(moves.evict.len());
         if self.phase.replaces_old() {
             let allowed = counts.unwanted.min(counts.healthy.saturating_sub(floor));
             let healthy =
@@ -250,6 +253,13 @@ impl<'a> Rollout<'a, '_> {
 impl Counts {
     fn stop(&mut self, count: usize) {
         self.active = self.active.saturating_sub(count);
+        self.serving = self.serving.saturating_sub(count);
+        self.unwanted = self.unwanted.saturating_sub(count);
+    }
+
+    /// An eviction may be refused: the place of the task is not free before it is gone.
+    fn evict(&mut self, count: usize) {
+        self.healthy = self.healthy.saturating_sub(count);
         self.serving = self.serving.saturating_sub(count);
         self.unwanted = self.unwanted.saturating_sub(count);
     }

@@ -264,7 +264,7 @@ impl World {
                 let active = self.pods.values().filter(|pod| is_active(pod)).count();
                 assert!(active <= bounds.ceiling, "{active} tasks, and the ceiling is {}", bounds.ceiling);
             }
-            Action::StopTask(stop) => {
+            Action::StopTask(stop) | Action::EvictTask(stop) => {
                 let healthy = |pods: &BTreeMap<String, TaskFact>| {
                     pods.values().filter(|pod| is_active(pod) && is_healthy(pod)).count()
                 };
@@ -344,7 +344,8 @@ impl World {
         self.show();
         let plan = self.pass(usize::MAX);
         let starts = plan.actions.iter().filter(|action| matches!(action, Action::StartTask(_))).count();
-        let stops = plan.actions.iter().filter(|action| matches!(action, Action::StopTask(_))).count();
+        let stops =
+            plan.actions.iter().filter(|action| matches!(action, Action::StopTask(_) | Action::EvictTask(_))).count();
         (starts, stops)
     }
 

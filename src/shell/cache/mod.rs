@@ -17,7 +17,7 @@ pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;
 pub use tasks::{Overdue, TaskIndex};
 pub use triggers::{Trigger, Triggers};
-pub use watches::{Scope, sink, watch_objects, watch_tasks};
+pub use watches::{Scope, Sink, sink, watch_objects, watch_tasks};
 
 use std::sync::Arc;
 

@@ -109,7 +109,7 @@ fn in_the_grace_period_no_task_is_stopped_for_its_health() {
 
 #[test]
 fn tasks_on_a_draining_node_are_replaced_within_floor_and_ceiling() {
-    for ((minimum, maximum), first) in [((100, 200), (1, 0)), ((50, 100), (1, 1)), ((100, 150), (1, 0))] {
+    for ((minimum, maximum), first) in [((100, 200), (1, 0)), ((50, 100), (0, 1)), ((100, 150), (1, 0))] {
         let mut world = running(4, minimum, maximum);
         let pod = place(&mut world, 0, "a");
         world.nodes.extend([draining("a")]);
