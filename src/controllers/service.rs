@@ -22,7 +22,7 @@ use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
-use crate::shell::cache::{Definition, TaskPod};
+use crate::shell::cache::{Definition, Overdue, TaskPod};
 use crate::shell::driver::Reconciler;
 use crate::shell::many;
 use crate::shell::writer::{self, Deleted, WriteError};
@@ -239,6 +239,8 @@ async fn look_for_overdue(context: &Context, object: &Service, uid: &Uid) {
         .await
         {
             Ok(Ok(pod)) => {
+                // One that does not say any more which task it is, the watch will never show.
+                let pod = pod.filter(|pod| matches!(overdue, Overdue::Delete { .. }) || is_task_of(&pod.metadata, uid));
                 let found = pod
                     .map(|pod| (Uid(pod.metadata.uid.unwrap_or_default()), pod.metadata.deletion_timestamp.is_some()));
                 let found = found.as_ref().map(|(uid, deleting)| (uid, *deleting));
@@ -314,6 +316,19 @@ fn is_active(revision: &TaskDefinitionRevision) -> bool {
         && revision.metadata.deletion_timestamp.is_none()
 }
 
+/// Whether a pod still says that it is a task of a service.
+fn is_task_of(pod: &ObjectMeta, service: &Uid) -> bool {
+    let managed_by = pod.labels.as_ref().and_then(|labels| labels.get(labels::MANAGED_BY));
+    managed_by.is_some_and(|by| by == labels::MANAGED_BY_LONGSHORE)
+        && key_annotations(pod).iter().all(Option::is_some)
+        && is_owned_by(pod, service)
+}
+
+fn is_owned_by(pod: &ObjectMeta, service: &Uid) -> bool {
+    let mut owners = pod.owner_references.iter().flatten();
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == service.0)
+}
+
 /// What says which task a pod is.
 fn key_annotations(pod: &ObjectMeta) -> [Option<&String>; 3] {
     let annotation = |name| pod.annotations.as_ref().and_then(|annotations| annotations.get(name));
@@ -375,10 +390,8 @@ impl Tasks<'_> {
         let pod = (self.context.build_pod)(definition, &self.owner, start);
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
-            let owners = existing.owner_references.iter().flatten();
-            let ours = owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == service.0);
             // A pod whose labels or annotations somebody has changed is counted as another task, or as none.
-            ours && key_annotations(existing) == key_annotations(&pod.metadata)
+            is_owned_by(existing, service) && key_annotations(existing) == key_annotations(&pod.metadata)
         };
         index.creating(service, &name, start.key);
         let outcome = writer::create(&self.api, &pod, same).await;

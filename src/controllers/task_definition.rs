@@ -116,6 +116,10 @@ impl Reconciler for TaskDefinitions {
         task_definition::plan(&observed, now)
     }
 
+    fn is_told_first(before: &TaskDefinitionStatus, after: &TaskDefinitionStatus) -> bool {
+        task_definition::is_told_first(before, after)
+    }
+
     async fn perform(
         context: &Context,
         object: &TaskDefinition,

@@ -82,7 +82,8 @@ pub(crate) struct Control {
     pub(crate) interrupt: Option<(u64, Moment)>,
     /// Writes of operators so far.
     pub(crate) writes: u64,
-    pub(crate) interrupted: Option<Moment>,
+    /// How an operator is to be interrupted now, and which.
+    pub(crate) interrupted: Option<(Moment, String)>,
     pub(crate) wake: Arc<Notify>,
 }
 
@@ -130,9 +131,9 @@ impl Control {
         })
     }
 
-    fn interrupt(&mut self, moment: Moment) {
+    fn interrupt(&mut self, moment: Moment, actor: &str) {
         self.interrupt = None;
-        self.interrupted = Some(moment);
+        self.interrupted = Some((moment, actor.to_owned()));
         self.wake.notify_one();
     }
 }
@@ -149,10 +150,10 @@ impl FaultPlan for Faults {
             match control.interrupt {
                 Some((at, Moment::Before)) if at == index => {
                     control.dead.insert(call.actor.to_string());
-                    control.interrupt(Moment::Before);
+                    control.interrupt(Moment::Before, &call.actor);
                     return Before::Hang;
                 }
-                Some((at, Moment::Stop)) if at == index => control.interrupt(Moment::Stop),
+                Some((at, Moment::Stop)) if at == index => control.interrupt(Moment::Stop, &call.actor),
                 _ => {}
             }
         }
@@ -174,7 +175,7 @@ impl FaultPlan for Faults {
             && at <= index
         {
             control.dead.insert(call.actor.to_string());
-            control.interrupt(Moment::After);
+            control.interrupt(Moment::After, &call.actor);
             return After::Hang;
         }
         let latency = control.latency();

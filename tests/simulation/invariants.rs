@@ -137,6 +137,9 @@ impl Ledger {
         match (&commit.change.before, &commit.change.after) {
             (None, Some(pod)) => self.started(commit, pod, store),
             (Some(pod), _) if commit.call.verb == Verb::Delete => self.stopped(commit, pod, store),
+            (Some(pod), _) if commit.call.subresource.as_deref() == Some("eviction") => {
+                self.stopped(commit, pod, store);
+            }
             (Some(pod), _) => {
                 self.broke("I8", &format!("the operator has changed the pod {}", text(pod, "/metadata/name")));
             }
@@ -181,7 +184,11 @@ impl Ledger {
     fn stopped(&mut self, commit: &Commit<'_>, pod: &Value, store: &Store) {
         let name = text(pod, "/metadata/name").to_owned();
         let actor = commit.call.actor.to_string();
-        let named = text(&commit.call.body, "/preconditions/uid");
+        let pointer = match commit.call.verb {
+            Verb::Delete => "/preconditions/uid",
+            _ => "/deleteOptions/preconditions/uid",
+        };
+        let named = text(&commit.call.body, pointer);
         self.require(named == uid(pod), "I4", || format!("the delete of {name} does not carry its uid"));
         let Some(owner) = service_of(pod).map(str::to_owned) else {
             let tampered = "somebody has changed what it says of itself since";

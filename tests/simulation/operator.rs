@@ -45,6 +45,11 @@ impl Operator {
         self.running.await.unwrap();
     }
 
+    /// Whether it is the one of a name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// Whether it has ended by itself, which it must not.
     pub(crate) fn has_ended(&self) -> bool {
         self.running.is_finished()

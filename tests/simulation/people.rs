@@ -127,25 +127,19 @@ impl People {
         self.restore(world);
     }
 
-    /// Creates what is not there.
+    /// Creates what is not there; a service only once its task definition is there to stay.
     pub(crate) fn restore(&mut self, world: &World) {
         for name in self.names.clone() {
-            let (defined, served) = world.server.read(|store| {
-                (
-                    store.get(DEFINITIONS, World::NAMESPACE, name).is_some(),
-                    store.get(SERVICES, World::NAMESPACE, name).is_some(),
-                )
+            let (definition, served) = world.server.read(|store| {
+                let served = store.get(SERVICES, World::NAMESPACE, name).is_some();
+                (store.get(DEFINITIONS, World::NAMESPACE, name).cloned(), served)
             });
-            if !defined {
+            let going = definition.as_ref().is_some_and(crate::task::is_deleting);
+            if definition.is_none() {
                 self.define(world, name);
             }
-            // What is being deleted waits for its services to go, so none is made before it has gone.
-            let leaves = world
-                .server
-                .read(|store| store.get(DEFINITIONS, World::NAMESPACE, name).is_some_and(crate::task::is_deleting));
-            if !served && !leaves {
-                let spec = json!({ "taskDefinition": name, "desiredCount": 3 });
-                create(world, SERVICES, "Service", name, &spec);
+            if !served && !going {
+                create(world, SERVICES, "Service", name, &json!({ "taskDefinition": name, "desiredCount": 3 }));
             }
         }
     }

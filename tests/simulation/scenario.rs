@@ -137,10 +137,10 @@ impl Cast {
     }
 
     async fn interrupt(&mut self) {
-        let moment = lock(&self.world.faults.0).interrupted.take();
-        let Some(moment) = moment.filter(|_| !self.operators.is_empty()) else { return };
-        let operator = self.operators.remove(0);
-        lock(&self.world.ledger).note(&format!("an operator is interrupted: {moment:?}"));
+        let Some((moment, name)) = lock(&self.world.faults.0).interrupted.take() else { return };
+        let Some(index) = self.operators.iter().position(|operator| operator.is(&name)) else { return };
+        let operator = self.operators.remove(index);
+        lock(&self.world.ledger).note(&format!("{name} is interrupted: {moment:?}"));
         match moment {
             Moment::Before | Moment::After => operator.kill(&self.world).await,
             Moment::Stop => operator.stop().await,

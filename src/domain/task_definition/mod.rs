@@ -97,6 +97,18 @@ impl Revision<'_> {
     }
 }
 
+/// Whether a change of status has to be written before the plan that comes with it is performed: a revision is about to be
+/// registered. The write is refused to whoever has read an older text: two operators of which one is late would register the
+/// two texts in turn without end.
+pub fn is_told_first(before: &TaskDefinitionStatus, after: &TaskDefinitionStatus) -> bool {
+    let registering = |status: &TaskDefinitionStatus| {
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        let ready = ready.filter(|ready| ready.status == "False" && ready.reason == Reason::Registered.as_str());
+        ready.map(|ready| ready.message.clone())
+    };
+    registering(after).is_some() && registering(before) != registering(after)
+}
+
 /// Plans one pass over a task definition.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionStatus> {
     // Of two objects with one family the older has it: its revisions and its services are not the other's.
