@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, Request};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -176,14 +176,21 @@ where
 
 /// Evicts the pod of this uid: a delete that the disruption budgets of people have a say in. The API server counts it against them
 /// together with the evictions of others, such as those of `kubectl drain`.
-#[expect(clippy::disallowed_methods, reason = "this is the writer")]
 pub async fn evict(api: &Api<Pod>, name: &str, uid: &Uid) -> Result<Deleted, WriteError> {
     let kind = Pod::kind(&()).into_owned();
     let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: None };
-    let delete = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    let params = EvictParams { delete_options: Some(delete), ..EvictParams::default() };
-    match limited(&kind, name, api.evict(name, &params)).await? {
-        Ok(_) => Ok(Deleted::Now),
+    // kube's own `evict` calls the member `delete_options`, which the API server does not know: the uid would not count.
+    let eviction = json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": { "name": name },
+        "deleteOptions": { "preconditions": preconditions },
+    });
+    let request = Request::new(api.resource_url());
+    let request =
+        request.create_subresource("eviction", name, &PostParams::default(), eviction.to_string().into_bytes());
+    match limited(&kind, name, send(api, request)).await? {
+        Ok(()) => Ok(Deleted::Now),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
         Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
