@@ -96,12 +96,13 @@ async fn two_operators_at_once_share_a_deployment_start_no_task_twice_and_keep_f
     assert!(by_first > 0 && by_second > 0, "{by_first} and {by_second}");
 }
 
-/// Waits until an operator has listed the pods, and a little longer for its other watches.
+/// Waits until an operator has listed the services, and a little longer for its other watches: the one of pods, which streams, is
+/// in the audit log only once it ends.
 async fn until_ready(namespace: &Namespace, user: &str) {
     let started = std::time::Instant::now();
     loop {
         let records = namespace.cluster.audit().await.unwrap();
-        if records.iter().any(|record| record.user == user && record.resource == "pods" && record.succeeded()) {
+        if records.iter().any(|record| record.user == user && record.resource == "services" && record.succeeded()) {
             break;
         }
         assert!(started.elapsed() < Duration::from_secs(30), "the second operator does not begin\n{}", namespace.log());
