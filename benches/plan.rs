@@ -63,7 +63,6 @@ impl Seen {
                     gate: Gate::HealthCheck { deadline: SignedDuration::from_secs(90) },
                 }),
                 presence: Presence::Present,
-                created_at: Some(Timestamp::UNIX_EPOCH),
                 started_at: Some(Timestamp::UNIX_EPOCH),
                 node: Some(node_name(slot % NODES).into()),
                 pinned_to: None,

@@ -25,8 +25,6 @@ pub struct TaskFact {
     pub state: TaskState,
     /// Whether the pod is there for good, on its way out, or gone.
     pub presence: Presence,
-    /// When the pod was made.
-    pub created_at: Option<Timestamp>,
     /// When the kubelet took the pod on.
     pub started_at: Option<Timestamp>,
     /// The node it is bound to.

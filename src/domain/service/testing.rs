@@ -44,7 +44,6 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         revision: web(1),
         state: healthy(),
         presence: Presence::Present,
-        created_at: Some(Timestamp::UNIX_EPOCH),
         started_at: Some(Timestamp::UNIX_EPOCH),
         node: None,
         pinned_to: None,
@@ -243,7 +242,6 @@ impl World {
         match action {
             Action::StartTask(Start { key, revision, images: _, node }) => {
                 let mut fact = healthy_task(*key);
-                fact.created_at = Some(self.now);
                 fact.pinned_to = node.as_deref().map(Arc::from);
                 fact.node = fact.pinned_to.clone();
                 fact.uid = Uid(format!("{} at {}", fact.uid.0, self.version));

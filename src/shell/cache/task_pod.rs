@@ -173,7 +173,6 @@ impl TaskPod {
             revision: annotations.get(labels::TASK_DEFINITION)?.parse().ok()?,
             state: TaskState::of(&self.pod_status()),
             presence: if stopping { Presence::Stopping } else { Presence::Present },
-            created_at: self.metadata.creation_timestamp.as_ref().map(|time| time.0),
             started_at: self.status.start_time.as_ref().map(|time| time.0),
             node: self.spec.node_name.as_deref().map(Arc::from),
             pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
