@@ -115,3 +115,46 @@ fn mounts(container: &Container) -> Vec<VolumeMount> {
     };
     container.mounts.iter().map(mount).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::resolve::task_definition;
+
+    fn built(container: &serde_json::Value, delay: u32) -> PodContainer {
+        let spec = json!({ "containerDefinitions": [container] });
+        let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap();
+        let pinned = ContainerImage {
+            container_name: "app".to_owned(),
+            image: "example.com/app:1".to_owned(),
+            image_digest: "sha256:first".to_owned(),
+        };
+        build(&definition.main[0], &[pinned], delay)
+    }
+
+    #[test]
+    fn an_image_is_run_by_the_digest_that_its_tag_meant() {
+        for (sentence, container, expected) in [
+            ("by default", json!({ "name": "app", "image": "example.com/app:1" }), "example.com/app:1@sha256:first"),
+            (
+                "unless it is disabled",
+                json!({ "name": "app", "image": "example.com/app:1", "versionConsistency": "disabled" }),
+                "example.com/app:1",
+            ),
+            ("or another image", json!({ "name": "app", "image": "example.com/app:2" }), "example.com/app:2"),
+            ("or another container", json!({ "name": "web", "image": "example.com/app:1" }), "example.com/app:1"),
+        ] {
+            assert_eq!(built(&container, 0).image.as_deref(), Some(expected), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn connections_drain_before_the_containers_get_the_stop_signal() {
+        let container = || json!({ "name": "app", "image": "example.com/app:1" });
+        let seconds = |built: PodContainer| Some(built.lifecycle?.pre_stop?.sleep?.seconds);
+        assert_eq!(seconds(built(&container(), 300)), Some(300));
+        assert_eq!(seconds(built(&container(), 0)), None);
+    }
+}

@@ -22,7 +22,7 @@ const MAXIMUM_PERCENT: (u32, u32) = (200, 100);
 /// How long a task without checks has to run to count as healthy, in seconds.
 const HEALTHY_AFTER: i32 = 40;
 /// The deregistration delay of a target group, in seconds.
-const DEREGISTRATION_DELAY: i32 = 300;
+const DEREGISTRATION_DELAY: u32 = 300;
 
 /// What the service scheduler works on.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,10 +118,10 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     }
     ResolvedService {
         desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
-        scheduling: match constraints {
-            Ok(constraints) if daemon => Scheduling::Daemon { constraints },
-            Err(_) if daemon => Scheduling::Daemon { constraints: Vec::new() },
-            Ok(_) | Err(_) => Scheduling::Replica,
+        scheduling: if daemon {
+            Scheduling::Daemon { constraints: constraints.unwrap_or_default() }
+        } else {
+            Scheduling::Replica
         },
         minimum_healthy_percent: given(
             configuration.and_then(|c| c.minimum_healthy_percent),
@@ -135,10 +135,7 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
         },
         circuit_breaker: configuration.and_then(|c| c.deployment_circuit_breaker.clone()),
         count_early_exits: kubernetes.and_then(|k| k.count_early_exits).unwrap_or(true),
-        deregistration_delay: given(
-            kubernetes.and_then(|k| k.deregistration_delay_seconds),
-            u32::try_from(delay).unwrap_or(0),
-        ),
+        deregistration_delay: given(kubernetes.and_then(|k| k.deregistration_delay_seconds), delay),
         strategies: strategies.unwrap_or_default(),
         control,
         target,

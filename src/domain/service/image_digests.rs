@@ -17,3 +17,27 @@ pub(super) fn resolve(definition: &ResolvedTaskDefinition, digests: &BTreeMap<St
     };
     definition.init.iter().chain(&definition.main).filter_map(image).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::resolve::task_definition;
+
+    #[test]
+    fn tags_are_resolved_to_digests_unless_version_consistency_is_disabled() {
+        let pinned = format!("example.com/pinned@sha256:{}", "0".repeat(64));
+        let spec = json!({ "containerDefinitions": [
+            { "name": "app", "image": "example.com/app:1" },
+            { "name": "floating", "image": "example.com/sidecar:latest", "versionConsistency": "disabled" },
+            { "name": "pinned", "image": pinned },
+            { "name": "unknown", "image": "example.com/unknown:1" },
+        ]});
+        let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap();
+        let digests = ["app", "floating", "pinned"].map(|name| (name.to_owned(), format!("sha256:{name}")));
+        let images = resolve(&definition, &digests.into());
+        let found: Vec<_> = images.iter().map(|image| (image.image.as_str(), image.image_digest.as_str())).collect();
+        assert_eq!(found, [("example.com/app:1", "sha256:app")]);
+    }
+}

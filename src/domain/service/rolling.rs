@@ -90,7 +90,7 @@ struct Counts {
     active: usize,
     /// Healthy.
     healthy: usize,
-    /// RUNNING.
+    /// Healthy, or on the way there and passing.
     serving: usize,
     /// How many more tasks are to go, as soon as the floor allows.
     unwanted: usize,
@@ -189,7 +189,7 @@ impl<'a> Rollout<'a, '_> {
         let old: Vec<_> = old.take(replaced.max(lacking_room).min(counts.unwanted)).collect();
         counts.stop(old.len());
         let replaced = replaced.saturating_sub(old.len());
-        let in_place = usize::from(lacking_room > old.len() && !starting && old.is_empty());
+        let in_place = usize::from(lacking_room > 0 && !starting && old.is_empty());
         let counted = self.new.unhealthy.iter().copied().filter(|task| (self.is_counted)(task));
         let new = counted.take(replaced.max(in_place).min(counts.unwanted));
         let new: Vec<_> = new.collect();
@@ -265,8 +265,8 @@ impl Counts {
     }
 
     fn stop_healthy<'a>(&mut self, tasks: Vec<&'a TaskFact>, cause: StopCause, moves: &mut Moves<'a>) {
-        self.healthy = self.healthy.saturating_sub(tasks.len());
-        self.stop(tasks.len());
+        self.evict(tasks.len());
+        self.active = self.active.saturating_sub(tasks.len());
         moves.stop_healthy.extend(tasks.into_iter().map(|task| (task, cause)));
     }
 }

@@ -16,9 +16,22 @@ use crate::domain::task::{ContainerExit, StopRecord, TaskState};
 /// How many stopped tasks a service's status keeps, newest first.
 const STOPPED_TASKS_MAX: usize = 50;
 
+/// The tasks that are on record.
+pub(super) struct Recorded<'s>(BTreeSet<&'s str>);
+
+impl<'s> Recorded<'s> {
+    pub(super) fn of(stopped_tasks: &'s [StoppedTask]) -> Self {
+        Self(stopped_tasks.iter().map(|stopped| stopped.task.as_str()).collect())
+    }
+
+    pub(super) fn has(&self, task: &TaskFact) -> bool {
+        self.0.contains(task.task_id().to_string().as_str())
+    }
+}
+
 /// What to do about tasks that stopped by themselves and are on record: stop what is left of them, or remove the pod.
 pub(super) fn actions(view: &View<'_>, status: &ServiceStatus) -> Vec<Action> {
-    let recorded = recorded(&status.stopped_tasks);
+    let recorded = Recorded::of(&status.stopped_tasks);
     let stopped = view.deployments.values().flat_map(|tasks| &tasks.stopped);
     let action = |stopped: &Stopped<'_>| {
         let task = stopped.task;
@@ -28,15 +41,14 @@ pub(super) fn actions(view: &View<'_>, status: &ServiceStatus) -> Vec<Action> {
             Action::ForgetTask { pod: task.pod.clone(), uid: task.uid.clone() }
         }
     };
-    stopped.filter(|stopped| recorded.contains(stopped.task.task_id().to_string().as_str())).map(action).collect()
+    stopped.filter(|stopped| recorded.has(stopped.task)).map(action).collect()
 }
 
 /// The tasks that ended and are not on record yet, those that failed first: no more than there is room for beside those on
 /// record that can still be seen. One that was pushed out while its pod is there would be recorded, and counted, again.
 pub(super) fn unrecorded<'a>(view: &View<'a>, status: &ServiceStatus) -> Vec<Stopped<'a>> {
-    let recorded = recorded(&status.stopped_tasks);
-    let (on_record, mut new): (Vec<_>, Vec<_>) =
-        all(view).partition(|stopped| recorded.contains(stopped.task.task_id().to_string().as_str()));
+    let recorded = Recorded::of(&status.stopped_tasks);
+    let (on_record, mut new): (Vec<_>, Vec<_>) = all(view).partition(|stopped| recorded.has(stopped.task));
     new.sort_by_key(|stopped| !stopped.by_itself);
     new.truncate(STOPPED_TASKS_MAX.saturating_sub(on_record.len()));
     new
@@ -44,9 +56,9 @@ pub(super) fn unrecorded<'a>(view: &View<'a>, status: &ServiceStatus) -> Vec<Sto
 
 /// Whether there is a task that failed and found no room on the record: it does as soon as another one has gone.
 pub(super) fn is_crowded(view: &View<'_>, stopped_tasks: &[StoppedTask]) -> bool {
-    let recorded = recorded(stopped_tasks);
+    let recorded = Recorded::of(stopped_tasks);
     let failed = all(view).filter(|stopped| stopped.by_itself);
-    failed.into_iter().any(|stopped| !recorded.contains(stopped.task.task_id().to_string().as_str()))
+    failed.into_iter().any(|stopped| !recorded.has(stopped.task))
 }
 
 /// Every task that has ended for good.
@@ -70,9 +82,10 @@ fn stopped_by_somebody(task: &TaskFact) -> Option<Stopped<'_>> {
         TaskState::Pending { .. } | TaskState::Running(_) if task.presence != Presence::Gone => return None,
         TaskState::Pending { .. } | TaskState::Running(_) => StopRecord::of_request(),
     };
-    let (code, reason) = match (by_us, &task.state) {
-        (true, _) => (StopCode::ServiceSchedulerInitiated, String::new()),
-        (false, _) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
+    let (code, reason) = if by_us {
+        (StopCode::ServiceSchedulerInitiated, String::new())
+    } else {
+        (StopCode::UserInitiated, "Task stopped by user".to_owned())
     };
     Some(Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false })
 }
@@ -103,10 +116,6 @@ pub(super) fn record(
     }
     let new = new.iter().map(|stopped| stopped_task(stopped, primary, now));
     new.chain(kept.into_iter().rev()).collect()
-}
-
-fn recorded(stopped_tasks: &[StoppedTask]) -> BTreeSet<&str> {
-    stopped_tasks.iter().map(|stopped| stopped.task.as_str()).collect()
 }
 
 fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Timestamp) -> StoppedTask {

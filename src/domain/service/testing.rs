@@ -110,6 +110,8 @@ pub(crate) struct World {
     pub(crate) service: ResolvedService,
     pub(crate) deleting: bool,
     pub(crate) nodes: Nodes,
+    /// What the images of deployments were when their first tasks ran.
+    pub(crate) image_digests: BTreeMap<DeploymentId, BTreeMap<String, String>>,
     /// What runs on the nodes.
     pub(crate) node_tasks: BTreeMap<String, NodeTasks>,
     pub(crate) status: ServiceStatus,
@@ -135,6 +137,7 @@ impl World {
             service,
             deleting: false,
             nodes: Nodes::new(),
+            image_digests: BTreeMap::new(),
             node_tasks: BTreeMap::new(),
             definitions: definitions(),
             status: ServiceStatus::default(),
@@ -156,7 +159,7 @@ impl World {
             tasks: self.seen.values().cloned().map(Arc::new).collect(),
             pending: self.pending.clone(),
             unannounced: self.unannounced.clone(),
-            image_digests: BTreeMap::new(),
+            image_digests: self.image_digests.clone(),
         };
         let seen = Observed {
             uid: &service_uid(),

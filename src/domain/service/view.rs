@@ -8,6 +8,7 @@ use crate::api::StoppedTask;
 use crate::api::names::{DeploymentId, TaskKey};
 use crate::domain::facts::{Presence, ServiceTasks, TaskFact};
 use crate::domain::placement::node::NodeFact;
+use crate::domain::service::stopped::Recorded;
 use crate::domain::task::{Health, HealthPeriods, StartFailure, StartFailureKind, StopRecord, TaskState};
 
 /// The nodes, by name.
@@ -155,7 +156,7 @@ impl<'a> View<'a> {
         periods: HealthPeriods,
         now: Timestamp,
     ) -> Self {
-        let recorded: BTreeSet<&str> = recorded.iter().map(|stopped| stopped.task.as_str()).collect();
+        let recorded = Recorded::of(recorded);
         let mut view = Self::default();
         let seen: BTreeSet<TaskKey> = tasks.tasks.iter().map(|task| task.key).collect();
         for task in &tasks.tasks {
@@ -164,9 +165,7 @@ impl<'a> View<'a> {
             view.count(task, leaving, draining, periods, now);
         }
         for tasks in view.deployments.values_mut() {
-            let is_ending = |stopped: &Stopped<'_>| {
-                stopped.end.others_running && !recorded.contains(stopped.task.task_id().to_string().as_str())
-            };
+            let is_ending = |stopped: &Stopped<'_>| stopped.end.others_running && !recorded.has(stopped.task);
             (tasks.ending, tasks.stopped) = std::mem::take(&mut tasks.stopped).into_iter().partition(is_ending);
         }
         for key in tasks.pending.creates.difference(&seen) {
@@ -235,11 +234,6 @@ impl<'a> View<'a> {
                 }
             },
         };
-        self.changes_at = earliest(self.changes_at, changes_at);
+        self.changes_at = [self.changes_at, changes_at].into_iter().flatten().min();
     }
-}
-
-/// The earlier of two moments, where there are any.
-pub(super) fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    one.into_iter().chain(other).min()
 }

@@ -94,10 +94,15 @@ impl Checks {
         }
     }
 
-    /// Whether the task has ever passed. A pod that has never been Ready says since its start that it is not.
-    pub fn has_passed(&self) -> bool {
-        self.passing || self.passing_changed_at.zip(self.running_since).is_some_and(|(changed, ran)| changed > ran)
+    /// Whether the task has ever passed.
+    fn has_passed(&self) -> bool {
+        has_passed(self.passing, self.passing_changed_at, self.running_since)
     }
+}
+
+/// Whether something that passes now or not has ever passed. A pod that has never been Ready says since its start that it is not.
+pub(super) fn has_passed(passing: bool, changed_at: Option<Timestamp>, running_since: Option<Timestamp>) -> bool {
+    passing || changed_at.zip(running_since).is_some_and(|(changed, ran)| changed > ran)
 }
 
 #[cfg(test)]

@@ -75,3 +75,24 @@ impl StartFailure {
         format!("{prefix}: {}", self.message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kubernetes_tries_for_ever_fails_in_the_words_of_ecs() {
+        use StartFailureKind::{CannotConfigure, CannotCreate, CannotPull, InvalidImageName, Unplaced};
+        for (kind, seconds, reason) in [
+            (InvalidImageName, Some(0), "CannotPullContainerError: why"),
+            (CannotPull, Some(30), "CannotPullContainerError: why"),
+            (CannotCreate, Some(30), "CannotStartContainerError: why"),
+            (CannotConfigure, Some(120), "ResourceInitializationError: why"),
+            (Unplaced, None, "unable to place a task: why"),
+        ] {
+            let failure = StartFailure { kind, message: "why".to_owned(), since: Some(Timestamp::UNIX_EPOCH) };
+            let given_up = failure.gives_up_at().map(Timestamp::as_second);
+            assert_eq!((given_up, failure.reason().as_str()), (seconds, reason));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::StopCode;
-use crate::domain::task::health::HealthPeriods;
+use crate::domain::task::health::{HealthPeriods, has_passed};
 use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus};
 use crate::domain::task::start::StartFailure;
 
@@ -94,13 +94,12 @@ impl StopRecord {
         });
         let ran_since = started.max();
         let checked = pod.health_check_deadline.is_some() || pod.has_targets;
-        let was_ready = pod.ready || pod.ready_changed_at.zip(ran_since).is_some_and(|(changed, ran)| changed > ran);
         Self {
             code,
             reason,
             at: at.max(),
             ran_since,
-            had_passed: !checked || was_ready,
+            had_passed: !checked || has_passed(pod.ready, pod.ready_changed_at, ran_since),
             others_running: pod.phase != PodPhase::Ended,
             containers: exits.collect(),
         }
