@@ -1,16 +1,11 @@
 //! Wires watches, caches and controllers together.
 
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{self, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -28,11 +23,8 @@ use crate::shell::cache::{
     Caches, Listed, Ready, Scope, Sink, Triggers, sink, watch_nodes, watch_objects, watch_tasks,
 };
 use crate::shell::clock::Clock;
-use crate::shell::driver::{Driver, Reconciler};
+use crate::shell::driver::Driver;
 use crate::shell::events::Events;
-
-/// Most passes at once over objects of one kind.
-const CONCURRENCY: u16 = 32;
 
 /// How long passes that have begun may go on after the order to stop: less than the pod's grace period of 30 seconds.
 const LAST_PASSES: Duration = Duration::from_secs(20);
@@ -107,39 +99,20 @@ pub async fn run(
     let capacity_providers_driven = async {
         if cluster_scoped {
             let (watch, triggers) = (capacity_provider_watch, triggered.capacity_providers);
-            drive::<CapacityProviders>(
-                context.clone(),
-                watch,
-                caches.capacity_providers.clone(),
-                triggers,
-                stop.clone(),
-            )
-            .await;
+            let driver = Driver::<CapacityProviders>::new(context.clone());
+            driver.run(watch, caches.capacity_providers.clone(), triggers, stop.clone()).await;
         }
     };
+    let services = Driver::<Services>::new(context.clone());
+    let task_definitions = Driver::<TaskDefinitions>::new(context.clone());
+    let clusters = Driver::<Clusters>::new(context.clone());
+    let (service_store, service_triggers, service_stop) = (caches.services.clone(), triggered.services, stop.clone());
+    let (definition_store, definition_triggers) = (caches.task_definitions.clone(), triggered.task_definitions);
     let controllers = async {
         tokio::join!(
-            apart(drive::<Services>(
-                context.clone(),
-                service_watch,
-                caches.services.clone(),
-                triggered.services,
-                stop.clone()
-            )),
-            drive::<TaskDefinitions>(
-                context.clone(),
-                task_definition_watch,
-                caches.task_definitions.clone(),
-                triggered.task_definitions,
-                stop.clone()
-            ),
-            drive::<Clusters>(
-                context.clone(),
-                cluster_watch,
-                caches.clusters.clone(),
-                triggered.clusters,
-                stop.clone()
-            ),
+            apart(async move { services.run(service_watch, service_store, service_triggers, service_stop).await }),
+            task_definitions.run(task_definition_watch, definition_store, definition_triggers, stop.clone()),
+            clusters.run(cluster_watch, caches.clusters.clone(), triggered.clusters, stop.clone()),
             capacity_providers_driven,
         )
     };
@@ -225,43 +198,6 @@ async fn too_long(stop: &CancellationToken, ready: &Ready) {
     if observed.is_ok() {
         tokio::time::sleep(LAST_PASSES).await;
     }
-}
-
-async fn drive<R: Reconciler>(
-    context: Context,
-    watch: impl Stream<Item = Result<DeserializeGuard<R::Object>, watcher::Error>> + Send + 'static,
-    store: Store<DeserializeGuard<R::Object>>,
-    triggers: impl Stream<Item = ObjectRef<DeserializeGuard<R::Object>>> + Send + 'static,
-    stop: CancellationToken,
-) where
-    <DeserializeGuard<R::Object> as Resource>::DynamicType: Eq + Hash + Clone + Debug + Unpin,
-{
-    let driver = Arc::new(Driver::<R>::new(context));
-    let objects = store.clone();
-    Controller::for_stream(watch, store)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(triggers)
-        .graceful_shutdown_on(stop.cancelled_owned())
-        .run(Driver::reconcile, Driver::after_failure, driver.clone())
-        .for_each(|outcome| async {
-            match outcome {
-                Err(controller::Error::ObjectNotFound(gone)) => {
-                    let object = ObjectRef::new(&gone.name);
-                    let object = gone.namespace.iter().fold(object, |object, namespace| object.within(namespace));
-                    // It may have been made again since.
-                    if objects.get(&object).is_none() {
-                        driver.forget(&gone.name, gone.namespace.as_deref());
-                    }
-                }
-                Err(controller::Error::QueueError(error)) => {
-                    let kind = R::Object::kind(&());
-                    tracing::warn!(%kind, %error, "the watch failed and will be tried again");
-                }
-                // A pass that failed has been logged where it failed.
-                Ok(_) | Err(_) => {}
-            }
-        })
-        .await;
 }
 
 /// Which objects a change concerns.

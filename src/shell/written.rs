@@ -23,6 +23,19 @@ struct Entry<S> {
     version: String,
     /// The status, until the watch shows it.
     status: Option<S>,
+    /// Whether another one is on its way.
+    writing: bool,
+}
+
+/// Where a pass over an object starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest<S> {
+    /// The newest status that the API server has taken, as far as we know.
+    pub status: Option<S>,
+    /// The version that a write must be based on.
+    pub version: String,
+    /// Whether another status is on its way: what the pass decides is right before and after it, but has to be told later.
+    pub writing: bool,
 }
 
 impl<S> Default for Written<S> {
@@ -32,23 +45,43 @@ impl<S> Default for Written<S> {
 }
 
 impl<S: Clone> Written<S> {
-    /// The newest status known of an object and the version that a write must be based on, given those in the cache.
-    pub fn newest(&self, uid: &Uid, version: &str, cached: Option<&S>) -> (Option<S>, String) {
+    /// The newest status known of an object, given version and status in the cache.
+    pub fn newest(&self, uid: &Uid, version: &str, cached: Option<&S>) -> Newest<S> {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = objects.get_mut(uid) else { return (cached.cloned(), version.to_owned()) };
+        let in_cache = |writing| Newest { status: cached.cloned(), version: version.to_owned(), writing };
+        let Some(entry) = objects.get_mut(uid) else { return in_cache(false) };
         if !is_newer(&entry.version, version) {
             entry.status = None;
         }
         match &entry.status {
-            Some(status) => (Some(status.clone()), entry.version.clone()),
-            None => (cached.cloned(), version.to_owned()),
+            Some(status) => {
+                Newest { status: Some(status.clone()), version: entry.version.clone(), writing: entry.writing }
+            }
+            None => in_cache(entry.writing),
         }
     }
 
-    /// A status has been written.
+    /// A status is about to be written.
+    pub fn begin(&self, uid: &Uid) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Entry { at: Instant::now(), version: String::new(), status: None, writing: true };
+        objects.entry(uid.clone()).or_insert_with(unknown).writing = true;
+    }
+
+    /// A status has been written. Nothing is remembered of an object that has gone meanwhile.
     pub fn record(&self, uid: &Uid, version: String, status: S) {
-        let entry = Entry { at: Instant::now(), version, status: Some(status) };
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.clone(), entry);
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = objects.get_mut(uid) {
+            *entry = Entry { at: Instant::now(), version, status: Some(status), writing: false };
+        }
+    }
+
+    /// A status could not be written. The next attempt is apart from this one as if it had been.
+    pub fn failed(&self, uid: &Uid) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = objects.get_mut(uid) {
+            (entry.at, entry.writing) = (Instant::now(), false);
+        }
     }
 
     /// How long the next write to an object has to wait, if two are to be `apart`.

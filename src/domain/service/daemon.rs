@@ -111,7 +111,7 @@ pub(super) fn moves<'a>(
         if replaces {
             let idle = tasks.idle().chain(tasks.warming.iter().copied()).filter(is_old);
             moves.stop_others.extend(idle.map(|task| (task, StopCause::Scaling)));
-            let old = order.first(budget, tasks.healthy.iter().copied().filter(is_old).collect());
+            let old = order.in_turn(budget, tasks.healthy.iter().copied().filter(is_old));
             budget = budget.saturating_sub(old.len());
             moves.stop_healthy.extend(old.into_iter().map(|task| (task, StopCause::Scaling)));
         }

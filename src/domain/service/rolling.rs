@@ -133,6 +133,15 @@ impl<'a> Rollout<'a, '_> {
         std::iter::once(self.new).chain(self.old.iter().map(|old| old.tasks))
     }
 
+    /// Tasks to be replaced, in the order in which they go: those of the oldest deployment first, then by slot. What comes and goes
+    /// elsewhere does not change it.
+    fn oldest_first<'s>(
+        &'s self,
+        list: impl Fn(&'s DeploymentTasks<'a>) -> &'s Vec<&'a TaskFact> + 's,
+    ) -> impl Iterator<Item = &'a TaskFact> + 's {
+        self.old.iter().rev().flat_map(move |old| list(old.tasks)).copied()
+    }
+
     /// How many tasks the PRIMARY deployment lacks and may start.
     fn missing(&self) -> usize {
         let missing = self.bounds.desired.saturating_sub(self.new.kept());
@@ -204,8 +213,7 @@ impl<'a> Rollout<'a, '_> {
         if self.phase.replaces_old() {
             // A task in its first 40 seconds does not count towards the floor, but it serves.
             let allowed = counts.unwanted.min(counts.serving.saturating_sub(floor));
-            let warming =
-                self.order.first(allowed, self.old.iter().flat_map(|old| old.tasks.warming.clone()).collect());
+            let warming = self.order.in_turn(allowed, self.oldest_first(|tasks| &tasks.warming));
             counts.stop(warming.len());
             moves.stop_others.extend(warming.into_iter().map(|task| (task, StopCause::Scaling)));
         }
@@ -215,8 +223,7 @@ impl<'a> Rollout<'a, '_> {
         counts.evict(moves.evict.len());
         if self.phase.replaces_old() {
             let allowed = counts.unwanted.min(counts.healthy.saturating_sub(floor));
-            let healthy =
-                self.order.first(allowed, self.old.iter().flat_map(|old| old.tasks.healthy.clone()).collect());
+            let healthy = self.order.in_turn(allowed, self.oldest_first(|tasks| &tasks.healthy));
             counts.stop_healthy(healthy, StopCause::Scaling, moves);
         }
     }

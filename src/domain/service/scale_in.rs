@@ -47,6 +47,15 @@ impl<'a> ScaleIn<'a> {
         order.into_iter().take(count).filter_map(|id| by_id.get(id).copied()).collect()
     }
 
+    /// The first `count` of the tasks that may be stopped, in the order given.
+    ///
+    /// For tasks that will all be replaced. Which of them go first depends on no other task, so two operators that see the service
+    /// at different moments stop the beginnings of one list: both together stop no more than the one that has seen more healthy
+    /// tasks may.
+    pub(super) fn in_turn<'t>(&self, count: usize, tasks: impl Iterator<Item = &'t TaskFact>) -> Vec<&'t TaskFact> {
+        tasks.filter(|task| !self.protects(task)).take(count).collect()
+    }
+
     /// How many tasks are protected.
     pub(super) fn protected(&self) -> usize {
         self.active().filter(|task| self.protects(task)).count()

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
-use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, Resource};
@@ -64,29 +64,48 @@ where
 
 /// A watch that fills a store and tells of every change: `changed` gets the object as it is now, or as it was when it was
 /// deleted. Which objects are gone when the watch begins anew no event tells: `relisted` is called once the store has what a new
-/// list has. The stream yields the objects and has to be polled; objects that cannot be read are passed on as such.
+/// list has. The stream has to be polled. It names the objects that want a pass, each once the store shows what has become of it;
+/// objects that cannot be read are among them.
 pub fn watch_objects<K>(
     api: Api<DeserializeGuard<K>>,
     sink: Sink<DeserializeGuard<K>>,
     changed: impl Fn(&DeserializeGuard<K>) + Send + 'static,
     relisted: impl Fn() + Send + 'static,
-) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send
+) -> impl Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let Sink { writer, listed } = sink;
-    watcher(api, watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .inspect_ok(move |event| match event {
-            Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => changed(object),
-            Event::InitDone => {
-                listed.complete();
-                relisted();
-            }
-            Event::Init => {}
-        })
-        .touched_objects()
+    let store = writer.as_reader();
+    let stored = move || -> Vec<_> { store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect() };
+    let mut before = Vec::new();
+    let named = move |event| match event {
+        Ok(Event::Apply(object) | Event::Delete(object)) => {
+            changed(&object);
+            vec![ObjectRef::from_obj(&object)]
+        }
+        Ok(Event::Init) => {
+            before = stored();
+            Vec::new()
+        }
+        Ok(Event::InitApply(object)) => {
+            changed(&object);
+            Vec::new()
+        }
+        Ok(Event::InitDone) => {
+            listed.complete();
+            relisted();
+            // Those that are gone are looked for, too, and found to be.
+            before.drain(..).chain(stored()).collect()
+        }
+        Err(error) => {
+            let kind = K::kind(&());
+            tracing::warn!(%kind, %error, "the watch failed and will be tried again");
+            Vec::new()
+        }
+    };
+    let events = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+    events.map(named).flat_map(futures::stream::iter)
 }
 
 /// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns, and the pod's

@@ -1,4 +1,7 @@
-//! One pass over an object, the same for all kinds: observe, plan, act, write status.
+//! One pass over an object, the same for all kinds: observe, plan, act. Its status is written beside the passes that follow.
+
+mod queue;
+mod run;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -11,7 +14,6 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,7 @@ use crate::api::names::Uid;
 use crate::domain::Plan;
 use crate::shell::Context;
 use crate::shell::writer::{self, WriteError};
-use crate::shell::written::Written;
+use crate::shell::written::{Newest, Written};
 
 /// First and longest wait after a pass that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
@@ -118,19 +120,39 @@ pub enum ReconcileError {
     Panicked(String),
 }
 
+/// What follows from a pass.
+struct Next<R: Reconciler> {
+    /// How soon the next one has to come, whatever happens.
+    after: Option<Duration>,
+    /// The status that is to be written.
+    write: Option<Write<R>>,
+}
+
+/// What a pass came to.
+enum Outcome<R: Reconciler> {
+    /// All is done, but for the next pass.
+    Done(Option<Duration>),
+    /// A status is being written, or is to be: whether that succeeds is not known yet.
+    Telling(Next<R>),
+    /// A write failed. Status is to say so.
+    Failed(WriteError, Option<Write<R>>),
+}
+
+/// A status to be written.
+struct Write<R: Reconciler> {
+    object: Arc<DeserializeGuard<R::Object>>,
+    uid: Uid,
+    version: String,
+    seen: R::Observed,
+    before: R::Status,
+    after: R::Status,
+}
+
 /// Drives the passes over the objects of one kind.
 pub struct Driver<R: Reconciler> {
     context: Context,
     written: Written<R::Status>,
     objects: Mutex<HashMap<(Option<String>, String), Passes>>,
-}
-
-/// What a pass is about.
-struct Pass<'a, R: Reconciler> {
-    api: &'a Api<R::Object>,
-    object: &'a R::Object,
-    uid: &'a Uid,
-    seen: &'a R::Observed,
 }
 
 /// What is remembered of an object between passes.
@@ -156,37 +178,62 @@ impl<R: Reconciler> Driver<R> {
     }
 
     /// One pass, guarded: neither an object that cannot be read nor a bug hurts another object.
-    pub async fn reconcile(
-        object: Arc<DeserializeGuard<R::Object>>,
-        driver: Arc<Self>,
-    ) -> Result<Action, ReconcileError> {
-        driver.context.caches.ready.wait().await;
+    async fn reconcile(&self, object: Arc<DeserializeGuard<R::Object>>) -> Next<R> {
         let pass = async {
             match &object.0 {
-                Ok(object) => driver.pass(object).await,
-                Err(invalid) => driver.report_unreadable(&object, &invalid.error).await,
+                Ok(read) => self.pass(&object, read).await,
+                Err(invalid) => self.report_unreadable(&object, &invalid.error).await,
             }
         };
-        let guarded = tokio::time::timeout(TIME_LIMIT, AssertUnwindSafe(pass).catch_unwind());
-        let outcome = match guarded.await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(ReconcileError::Panicked(panic_message(panic.as_ref()))),
-            Err(_) => Err(ReconcileError::TimedOut),
+        let outcome = guarded(pass).await;
+        self.meet(&object);
+        let (error, write) = match outcome {
+            Ok(Outcome::Done(after)) => {
+                self.succeeded(&object);
+                return Next { after, write: None };
+            }
+            Ok(Outcome::Telling(next)) => return next,
+            Ok(Outcome::Failed(error, write)) => (error.into(), write),
+            Err(error) => {
+                // It may have been cut off in the middle of a write.
+                self.written.failed(&Uid(object.uid().unwrap_or_default()));
+                (error, None)
+            }
         };
-        driver.count(&object, outcome.is_ok());
-        outcome
+        Next { after: Some(self.failed(&object, &error)), write }
     }
 
-    /// How long to wait after a failure: longer each time, for this object only.
-    #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
-    pub fn after_failure(
-        object: Arc<DeserializeGuard<R::Object>>,
-        error: &ReconcileError,
-        driver: Arc<Self>,
-    ) -> Action {
+    /// Writes a status, guarded in the same way. Returns how long to wait after a failure.
+    async fn write(&self, write: Write<R>) -> Option<Duration> {
+        let Write { object, uid, version, seen, before, after } = write;
+        let Ok(read) = &object.0 else { return None };
+        let written = async {
+            self.write_status(read, &uid, &version, &seen, &before, &after).await?;
+            Ok(())
+        };
+        match guarded(written).await {
+            Ok(()) => {
+                self.succeeded(&object);
+                None
+            }
+            Err(error) => {
+                self.written.failed(&uid);
+                Some(self.failed(&object, &error))
+            }
+        }
+    }
+
+    /// Counts a failure. Returns how long to wait after it: longer each time, for this object only.
+    fn failed(&self, object: &DeserializeGuard<R::Object>, error: &ReconcileError) -> Duration {
         let (name, namespace) = (object.name_any(), object.namespace());
+        let failures = match self.lock().get_mut(&(namespace.clone(), name.clone())) {
+            Some(passes) => {
+                passes.failures = passes.failures.saturating_add(1);
+                passes.failures
+            }
+            None => 1,
+        };
         let conflict = matches!(error, ReconcileError::Write(error) if error.is_conflict() || error.is_not_found());
-        let failures = driver.lock().get(&(namespace.clone(), name.clone())).map_or(0, |passes| passes.failures);
         if conflict {
             tracing::debug!(name, namespace, %error, "something else was faster; deciding anew");
         } else {
@@ -194,11 +241,17 @@ impl<R: Reconciler> Driver<R> {
             tracing::warn!(%kind, name, namespace, %error, failures, "the pass failed and will be tried again");
         }
         let (first, longest) = if conflict { CONFLICT_BACKOFF } else { BACKOFF };
-        Action::requeue(first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest))
+        first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest)
+    }
+
+    fn succeeded(&self, object: &DeserializeGuard<R::Object>) {
+        if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any())) {
+            passes.failures = 0;
+        }
     }
 
     /// An object that the watch says is gone.
-    pub fn forget(&self, name: &str, namespace: Option<&str>) {
+    fn forget(&self, name: &str, namespace: Option<&str>) {
         let passes = self.lock().remove(&(namespace.map(str::to_owned), name.to_owned()));
         if let Some(passes) = passes {
             self.written.forget(&passes.uid);
@@ -206,66 +259,91 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    async fn pass(&self, object: &R::Object) -> Result<Action, ReconcileError> {
+    async fn pass(
+        &self,
+        guard: &Arc<DeserializeGuard<R::Object>>,
+        object: &R::Object,
+    ) -> Result<Outcome<R>, ReconcileError> {
         let now = self.context.clock.now();
         let uid = Uid(object.uid().unwrap_or_default());
         let cached = R::status(object);
-        let (status, version) = self.written.newest(&uid, &object.resource_version().unwrap_or_default(), cached);
+        let Newest { status, version, writing } =
+            self.written.newest(&uid, &object.resource_version().unwrap_or_default(), cached);
         let before = status.clone().unwrap_or_default();
         let seen = R::observe(&self.context, object).await;
         let plan = R::plan(object, &before, &seen, now);
         let api = R::api(&self.context, object.namespace().as_deref());
 
-        match finalizers::<R>(object, plan.hold) {
-            None => {}
+        let finalizers = finalizers::<R>(object, plan.hold);
+        // To those who wait for it (kstatus), an object without status looks finished.
+        let told_first = status.is_none() || R::is_told_first(&before, &plan.status);
+        if writing && (finalizers.is_some() || told_first) {
+            // Both are writes to the version that the one under way is about to make: the end of that brings the next pass.
+            return Ok(Outcome::Telling(Next { after: None, write: None }));
+        }
+        if let Some(finalizers) = finalizers {
             // The version changes with this write: the pass that its event brings goes on from there.
-            Some(finalizers) => {
-                writer::set_finalizers(&api, &object.name_any(), &version, &finalizers).await?;
-                return Ok(Action::await_change());
-            }
+            writer::set_finalizers(&api, &object.name_any(), &version, &finalizers).await?;
+            return Ok(Outcome::Done(None));
         }
         if object.meta().deletion_timestamp.is_some() && !plan.hold {
-            return Ok(Action::await_change());
+            return Ok(Outcome::Done(None));
         }
 
-        let pass = Pass { api: &api, object, uid: &uid, seen: &seen };
         let (mut before, mut version) = (before, version);
-        // To those who wait for it (kstatus), an object without status looks finished.
-        if status.is_none() || R::is_told_first(&before, &plan.status) {
-            version = self.write_status(&pass, &version, &before, &plan.status).await?;
+        if told_first {
+            version = self.write_status(object, &uid, &version, &seen, &before, &plan.status).await?;
             before = plan.status.clone();
         }
         let acted = R::perform(&self.context, object, &seen, plan.actions).await;
+        let wake = plan.wake_at.map(|at| until(now, at));
+        let wakes = || [wake, R::look_again(&self.context, &uid)].into_iter().flatten();
+        if writing {
+            // What there is to tell, the pass after the write will find again: this one began with an older status.
+            return Ok(match acted {
+                Ok(()) => Outcome::Telling(Next { after: wakes().min(), write: None }),
+                Err(error) => Outcome::Failed(error, None),
+            });
+        }
         let mut after = plan.status;
         if let Err(error) = &acted
             && !error.is_conflict()
         {
             report_refusal::<R>(&mut after, &before, object.meta().generation, error, now);
         }
-        let mut wakes = vec![plan.wake_at.map(|at| until(now, at)), R::look_again(&self.context, &uid)];
         let wait = self.written.wait(&uid, R::status_interval(&before, &after));
+        let wakes: Vec<Duration> =
+            wakes().chain(Some(wait).filter(|wait| after != before && !wait.is_zero())).collect();
+        let mut write = None;
         if after == before {
             R::told(&self.context, object, &seen, &before, &after).await;
         } else if wait.is_zero() {
-            self.write_status(&pass, &version, &before, &after).await?;
-        } else {
-            wakes.push(Some(wait));
+            self.written.begin(&uid);
+            write = Some(Write { object: guard.clone(), uid, version, seen, before, after });
         }
-        acted?;
-        Ok(wakes.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue))
+        let after = wakes.into_iter().min();
+        Ok(match (acted, write) {
+            (Err(error), write) => Outcome::Failed(error, write),
+            (Ok(()), None) => Outcome::Done(after),
+            (Ok(()), Some(write)) => Outcome::Telling(Next { after, write: Some(write) }),
+        })
     }
 
     async fn write_status(
         &self,
-        pass: &Pass<'_, R>,
+        object: &R::Object,
+        uid: &Uid,
         version: &str,
+        seen: &R::Observed,
         before: &R::Status,
         after: &R::Status,
     ) -> Result<String, WriteError> {
-        let name = pass.object.name_any();
-        let version = writer::apply_status(pass.api, &name, version, R::FIELD_MANAGER, after).await?;
-        self.written.record(pass.uid, version.clone(), after.clone());
-        R::told(&self.context, pass.object, pass.seen, before, after).await;
+        let api = R::api(&self.context, object.namespace().as_deref());
+        self.written.begin(uid);
+        let written = writer::apply_status(&api, &object.name_any(), version, R::FIELD_MANAGER, after).await;
+        let version = written.inspect_err(|_| self.written.failed(uid))?;
+        self.written.record(uid, version.clone(), after.clone());
+        R::told(&self.context, object, seen, before, after).await;
         Ok(version)
     }
 
@@ -274,7 +352,7 @@ impl<R: Reconciler> Driver<R> {
         &self,
         object: &DeserializeGuard<R::Object>,
         error: &str,
-    ) -> Result<Action, ReconcileError> {
+    ) -> Result<Outcome<R>, ReconcileError> {
         let (api, name) = (R::api(&self.context, object.namespace().as_deref()), object.name_any());
         let version = object.resource_version().unwrap_or_default();
         if object.meta().deletion_timestamp.is_some() {
@@ -284,7 +362,7 @@ impl<R: Reconciler> Driver<R> {
             if others.len() < object.finalizers().len() {
                 writer::set_finalizers(&api, &name, &version, &others).await?;
             }
-            return Ok(Action::await_change());
+            return Ok(Outcome::Done(None));
         }
         let message = format!("the stored object cannot be read: {error}; correct the member and apply it again");
         let key = (object.namespace(), object.name_any());
@@ -297,10 +375,11 @@ impl<R: Reconciler> Driver<R> {
             writer::merge_status(&api, &name, &version, &status).await?;
             self.lock().entry(key).or_insert_with(|| Passes::of(object)).unreadable = Some(message);
         }
-        Ok(Action::await_change())
+        Ok(Outcome::Done(None))
     }
 
-    fn count(&self, object: &DeserializeGuard<R::Object>, succeeded: bool) {
+    /// An object has had a pass.
+    fn meet(&self, object: &DeserializeGuard<R::Object>) {
         let key = (object.namespace(), object.name_any());
         let mut objects = self.lock();
         let passes = objects.entry(key).or_insert_with(|| Passes::of(object));
@@ -314,11 +393,19 @@ impl<R: Reconciler> Driver<R> {
         if object.0.is_ok() {
             passes.unreadable = None;
         }
-        passes.failures = if succeeded { 0 } else { passes.failures.saturating_add(1) };
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Option<String>, String), Passes>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Limits a pass, or a write of status, in time, and catches its panics.
+async fn guarded<T>(work: impl Future<Output = Result<T, ReconcileError>>) -> Result<T, ReconcileError> {
+    match tokio::time::timeout(TIME_LIMIT, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(ReconcileError::Panicked(panic_message(panic.as_ref()))),
+        Err(_) => Err(ReconcileError::TimedOut),
     }
 }
 

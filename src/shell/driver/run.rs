@@ -1,0 +1,77 @@
+//! The passes over the objects of one kind, many at once.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::pin::pin;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, Stream, StreamExt};
+use kube::Resource;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio_util::sync::CancellationToken;
+
+use super::queue::Queue;
+use super::{Driver, Next, Reconciler};
+
+/// Most passes at once over objects of one kind.
+const CONCURRENCY: usize = 32;
+
+impl<R: Reconciler> Driver<R>
+where
+    <DeserializeGuard<R::Object> as Resource>::DynamicType: Eq + Hash + Clone + Debug + Unpin,
+{
+    /// Looks at an object whenever its watch or a trigger names it, and when its last pass has said so. Ends after `stop` has said
+    /// so, once the passes that have begun and the writes of status are through.
+    pub async fn run(
+        &self,
+        watch: impl Stream<Item = ObjectRef<DeserializeGuard<R::Object>>> + Send,
+        store: Store<DeserializeGuard<R::Object>>,
+        triggers: impl Stream<Item = ObjectRef<DeserializeGuard<R::Object>>> + Send,
+        stop: CancellationToken,
+    ) {
+        let mut asked = pin!(futures::stream::select(watch, triggers));
+        let mut observed = pin!(self.context.caches.ready.wait().fuse());
+        let mut stopped = pin!(stop.cancelled().fuse());
+        let (mut ready, mut stopping) = (false, false);
+        let mut queue = Queue::new();
+        let (mut passes, mut writes) = (FuturesUnordered::new(), FuturesUnordered::new());
+        loop {
+            while let Some(Some(object)) = asked.next().now_or_never() {
+                queue.push(object);
+            }
+            while ready
+                && !stopping
+                && passes.len() < CONCURRENCY
+                && let Some(object) = queue.next()
+            {
+                match store.get(&object) {
+                    Some(found) => passes.push(async move { (object, self.reconcile(found).await) }),
+                    None => {
+                        self.forget(&object.name, object.namespace.as_deref());
+                        queue.finished(&object, None);
+                    }
+                }
+            }
+            if stopping && passes.is_empty() && writes.is_empty() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = &mut stopped => stopping = true,
+                () = &mut observed => ready = true,
+                Some((object, Next { after, write })) = passes.next() => {
+                    queue.finished(&object, after);
+                    writes.extend(write.map(|write| async move { (object, self.write(write).await) }));
+                }
+                Some((object, after)) = writes.next() => match after {
+                    // What has happened during the write has not been told of yet.
+                    None => queue.push(object),
+                    Some(after) => queue.push_later(object, after),
+                },
+                Some(object) = asked.next() => queue.push(object),
+                () = queue.due() => {}
+            }
+        }
+    }
+}
