@@ -198,13 +198,18 @@ pub struct TaskId(String);
 impl TaskId {
     /// The id at the end of a task pod's name.
     pub fn of_pod(pod: &str) -> Self {
-        Self(pod.rsplit_once('-').map_or(pod, |(_, id)| id).to_owned())
+        Self(task_id_of_pod(pod).to_owned())
     }
 
     /// The name of the task's pod: `web` and the id. At most 63 characters, so that it serves as the host name too.
     pub fn pod_name(&self, service: &str) -> String {
         format!("{}-{}", dns_label(service, 30), self.0)
     }
+}
+
+/// The text of the id at the end of a task pod's name, for those who only compare it.
+pub fn task_id_of_pod(pod: &str) -> &str {
+    pod.rsplit_once('-').map_or(pod, |(_, id)| id)
 }
 
 impl fmt::Display for TaskId {

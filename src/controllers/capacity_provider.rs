@@ -12,7 +12,7 @@ use crate::api::{CapacityProvider, CapacityProviderStatus, labels};
 use crate::domain::Plan;
 use crate::domain::capacity_provider;
 use crate::shell::Context;
-use crate::shell::driver::Reconciler;
+use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::writer::WriteError;
 
 /// The controller of capacity providers.
@@ -58,7 +58,7 @@ impl Reconciler for CapacityProviders {
         capacity_provider::plan(&capacity_provider::Observed { generation, spec, status, nodes: seen.0.clone() }, now)
     }
 
-    async fn perform(_: &Context, _: &CapacityProvider, _: &Seen, _: Vec<Infallible>) -> Result<(), WriteError> {
-        Ok(())
+    async fn perform(_: &Context, _: &CapacityProvider, _: &Seen, _: Vec<Infallible>) -> Result<Performed, WriteError> {
+        Ok(Performed::All)
     }
 }

@@ -13,7 +13,7 @@ use crate::controllers::is_older;
 use crate::domain::Plan;
 use crate::domain::cluster;
 use crate::shell::Context;
-use crate::shell::driver::Reconciler;
+use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::writer::WriteError;
 
 /// The controller of clusters.
@@ -96,7 +96,7 @@ impl Reconciler for Clusters {
         cluster::plan(&observed, now)
     }
 
-    async fn perform(_: &Context, _: &Cluster, _: &Seen, _: Vec<Infallible>) -> Result<(), WriteError> {
-        Ok(())
+    async fn perform(_: &Context, _: &Cluster, _: &Seen, _: Vec<Infallible>) -> Result<Performed, WriteError> {
+        Ok(Performed::All)
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::pod::PodBuilder;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
 use crate::shell::cache::{
-    Caches, Listed, Ready, Scope, Sink, Triggers, sink, watch_nodes, watch_objects, watch_tasks,
+    Caches, Listed, Ready, Scope, Sink, Triggers, Urgency, sink, watch_nodes, watch_objects, watch_tasks,
 };
 use crate::shell::clock::Clock;
 use crate::shell::driver::Driver;
@@ -326,11 +326,13 @@ impl Links {
     }
 
     /// What follows from a change to a task. On a node that drains, the task of a DAEMON service may have waited for it to go.
-    fn on_task(&self) -> impl Fn(&str, &str, Option<&str>) + Send + 'static {
+    fn on_task(&self) -> impl Fn(&str, &str, Option<&str>, Urgency) + Send + 'static {
         let links = self.clone();
-        move |service, namespace, node| {
-            links.triggers.services.send(service, Some(namespace));
-            if node.is_some_and(|node| links.caches.nodes.is_draining(node)) {
+        move |service, namespace, node, urgency| {
+            let draining = node.is_some_and(|node| links.caches.nodes.is_draining(node));
+            let urgency = if draining { Urgency::Now } else { urgency };
+            links.triggers.services.ask(service, Some(namespace), urgency);
+            if draining {
                 links.daemons_changed();
             }
         }

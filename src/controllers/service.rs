@@ -23,12 +23,12 @@ use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::cache::{Definition, Overdue, TaskPod};
-use crate::shell::driver::Reconciler;
+use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::many;
 use crate::shell::writer::{self, Deleted, WriteError};
 
-/// Most tasks that one pass starts. The first of them brings the next pass, which starts more and stops what the tasks that are
-/// healthy by then replace: a pass that started all would hold that up until its last answer.
+/// Most tasks that one pass starts. The next one, at once, starts more and stops what the tasks that are healthy by then replace: a
+/// pass that started all would hold that up until its last answer.
 const STARTS_MAX: usize = 64;
 
 /// Most looks at pods at once.
@@ -133,7 +133,12 @@ impl Reconciler for Services {
         service::is_told_first(before, after)
     }
 
-    async fn perform(context: &Context, object: &Service, seen: &Seen, actions: Vec<Action>) -> Result<(), WriteError> {
+    async fn perform(
+        context: &Context,
+        object: &Service,
+        seen: &Seen,
+        actions: Vec<Action>,
+    ) -> Result<Performed, WriteError> {
         let tasks = Tasks {
             api: Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default()),
             context,
@@ -158,6 +163,7 @@ impl Reconciler for Services {
         // The starts count on the places that the stops make: not one of them before all of those are through.
         many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
         many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
         let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
         let starts = starts.iter().take(STARTS_MAX).map(|start| tasks.start(start));
         if known {
@@ -169,7 +175,7 @@ impl Reconciler for Services {
         for stop in &evicted {
             tasks.evict(stop).await?;
         }
-        Ok(())
+        Ok(performed)
     }
 
     async fn told(context: &Context, object: &Service, seen: &Seen, before: &ServiceStatus, after: &ServiceStatus) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
 use crate::api::names::{TaskDefinitionName, Uid, label_value};
@@ -17,8 +18,12 @@ use crate::domain::Plan;
 use crate::domain::resolve::task_definition::family;
 use crate::domain::task_definition::{self, Action, Revision};
 use crate::shell::Context;
-use crate::shell::driver::Reconciler;
+use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::writer::{self, WriteError};
+
+/// How often, and how many times at the most, the cache is looked at for a revision that was just registered.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOKS_MAX: usize = 200;
 
 /// The controller of task definitions.
 pub struct TaskDefinitions;
@@ -125,7 +130,7 @@ impl Reconciler for TaskDefinitions {
         object: &TaskDefinition,
         _: &Seen,
         actions: Vec<Action>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Performed, WriteError> {
         let namespace = object.namespace().unwrap_or_default();
         let api: Api<TaskDefinitionRevision> = Api::namespaced(context.client.clone(), &namespace);
         for action in actions {
@@ -142,6 +147,7 @@ impl Reconciler for TaskDefinitions {
                         manager.is_some_and(|manager| manager == labels::MANAGED_BY_LONGSHORE)
                     })
                     .await?;
+                    until_shown(context, &revision.name_any(), &namespace).await;
                 }
                 Action::SetStatus { object, resource_version, status } => {
                     let status: &RevisionStatus = &status;
@@ -152,7 +158,18 @@ impl Reconciler for TaskDefinitions {
                 }
             }
         }
-        Ok(())
+        Ok(Performed::All)
+    }
+}
+
+/// Waits until the cache shows a revision that was just registered: a pass that does not see it would register it once more.
+async fn until_shown(context: &Context, revision: &str, namespace: &str) {
+    let object = ObjectRef::new(revision).within(namespace);
+    for _ in 0..LOOKS_MAX {
+        if context.caches.revisions.get(&object).is_some() {
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -45,6 +45,29 @@ impl TaskFact {
         TaskId::of_pod(&self.pod)
     }
 
+    /// Whether a later sight of the task differs in nothing that anything is decided by, but for the node that it got.
+    pub fn is_alike(&self, later: &Self) -> bool {
+        let Self {
+            pod,
+            uid,
+            resource_version: _,
+            key,
+            revision,
+            state,
+            presence,
+            started_at: _,
+            node: _,
+            pinned_to,
+            protected_until,
+            stop_requested_at,
+            stopped_for: _,
+        } = self;
+        (pod, uid, key, revision) == (&later.pod, &later.uid, &later.key, &later.revision)
+            && (state, presence) == (&later.state, &later.presence)
+            && (pinned_to, protected_until) == (&later.pinned_to, &later.protected_until)
+            && *stop_requested_at == later.stop_requested_at
+    }
+
     /// Why the task is stopped if it is so for its health.
     pub fn unhealthy_cause(&self) -> StopCause {
         match &self.state {

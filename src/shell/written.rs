@@ -4,7 +4,7 @@
 //! write would be a conflict.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ struct Entry<S> {
     at: Instant,
     version: String,
     /// The status, until the watch shows it.
-    status: Option<S>,
+    status: Option<Arc<S>>,
     /// Whether another one is on its way.
     writing: bool,
 }
@@ -30,8 +30,8 @@ struct Entry<S> {
 /// Where a pass over an object starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Newest<S> {
-    /// The newest status that the API server has taken, as far as we know.
-    pub status: Option<S>,
+    /// The status of our own that is newer than the one in the cache.
+    pub status: Option<Arc<S>>,
     /// The version that a write must be based on.
     pub version: String,
     /// Whether another status is on its way: what the pass decides is right before and after it, but has to be told later.
@@ -44,11 +44,11 @@ impl<S> Default for Written<S> {
     }
 }
 
-impl<S: Clone> Written<S> {
-    /// The newest status known of an object, given version and status in the cache.
-    pub fn newest(&self, uid: &Uid, version: &str, cached: Option<&S>) -> Newest<S> {
+impl<S> Written<S> {
+    /// The newest state known of an object, given the version in the cache.
+    pub fn newest(&self, uid: &Uid, version: &str) -> Newest<S> {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_cache = |writing| Newest { status: cached.cloned(), version: version.to_owned(), writing };
+        let in_cache = |writing| Newest { status: None, version: version.to_owned(), writing };
         let Some(entry) = objects.get_mut(uid) else { return in_cache(false) };
         if !is_newer(&entry.version, version) {
             entry.status = None;
@@ -61,6 +61,12 @@ impl<S: Clone> Written<S> {
         }
     }
 
+    /// Whether a version is the one that our last write has made.
+    pub fn made(&self, uid: &Uid, version: &str) -> bool {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.get(uid).is_some_and(|entry| entry.version == version)
+    }
+
     /// A status is about to be written.
     pub fn begin(&self, uid: &Uid) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +75,7 @@ impl<S: Clone> Written<S> {
     }
 
     /// A status has been written. Nothing is remembered of an object that has gone meanwhile.
-    pub fn record(&self, uid: &Uid, version: String, status: S) {
+    pub fn record(&self, uid: &Uid, version: String, status: Arc<S>) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = objects.get_mut(uid) {
             *entry = Entry { at: Instant::now(), version, status: Some(status), writing: false };

@@ -1,12 +1,13 @@
 //! The record of stopped tasks. It is written before the evidence is destroyed: the pod of a task that stopped by itself stays
 //! until status holds its stop code, reason and exit codes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::names::DeploymentId;
+use crate::api::names::{DeploymentId, task_id_of_pod};
 use crate::api::{ServiceStatus, StopCode, StoppedContainer, StoppedTask};
 use crate::domain::facts::{Presence, StopCause, TaskFact};
 use crate::domain::service::view::{DeploymentTasks, Stopped, View};
@@ -25,7 +26,7 @@ impl<'s> Recorded<'s> {
     }
 
     pub(super) fn has(&self, task: &TaskFact) -> bool {
-        self.0.contains(task.task_id().to_string().as_str())
+        !self.0.is_empty() && self.0.contains(task_id_of_pod(&task.pod))
     }
 }
 
@@ -48,46 +49,78 @@ pub(super) fn actions(view: &View<'_>, status: &ServiceStatus) -> Vec<Action> {
 /// record that can still be seen. One that was pushed out while its pod is there would be recorded, and counted, again.
 pub(super) fn unrecorded<'a>(view: &View<'a>, status: &ServiceStatus) -> Vec<Stopped<'a>> {
     let recorded = Recorded::of(&status.stopped_tasks);
-    let (on_record, mut new): (Vec<_>, Vec<_>) = all(view).partition(|stopped| recorded.has(stopped.task));
-    new.sort_by_key(|stopped| !stopped.by_itself);
+    let (on_record, mut new): (Vec<_>, Vec<_>) = all(view).partition(|ended| recorded.has(ended.task));
+    new.sort_by_key(|ended| !ended.by_itself());
     new.truncate(STOPPED_TASKS_MAX.saturating_sub(on_record.len()));
-    new
+    new.iter().map(Ended::stopped).collect()
 }
 
 /// Whether there is a task that failed and found no room on the record: it does as soon as another one has gone.
 pub(super) fn is_crowded(view: &View<'_>, stopped_tasks: &[StoppedTask]) -> bool {
     let recorded = Recorded::of(stopped_tasks);
-    let failed = all(view).filter(|stopped| stopped.by_itself);
-    failed.into_iter().any(|stopped| !recorded.has(stopped.task))
+    all(view).any(|ended| ended.by_itself() && !recorded.has(ended.task))
+}
+
+/// A task that has ended for good. In a rollout there are hundreds, of which most will never be on record.
+struct Ended<'a> {
+    task: &'a TaskFact,
+    how: End<'a>,
+}
+
+enum End<'a> {
+    ByItself(Cow<'a, StopRecord>),
+    /// Stopped by us or by somebody else; its containers told how they ended.
+    Asked(&'a StopRecord),
+    /// The same, and gone before they could.
+    Unheard,
 }
 
 /// Every task that has ended for good.
-fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Stopped<'a>> + 'v {
+fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Ended<'a>> + 'v {
     view.deployments.values().flat_map(|tasks| {
-        let leaving = tasks.leaving.iter().filter_map(|task| stopped_by_somebody(task));
-        tasks.stopped.iter().chain(&tasks.ending).cloned().chain(leaving)
+        let leaving = tasks.leaving.iter().filter_map(|task| leaving_for_good(task));
+        let failed = tasks.stopped.iter().chain(&tasks.ending);
+        failed
+            .map(|stopped| Ended { task: stopped.task, how: End::ByItself(Cow::Owned(stopped.end.clone())) })
+            .chain(leaving)
     })
 }
 
 /// The end of a task that is on its way out: final once it has gone, or has told how it ended.
-fn stopped_by_somebody(task: &TaskFact) -> Option<Stopped<'_>> {
+fn leaving_for_good(task: &TaskFact) -> Option<Ended<'_>> {
     let by_us = task.stopped_for.is_some();
-    let end = match &task.state {
+    let how = match &task.state {
         TaskState::Stopped(end)
             if task.stopped_for == Some(StopCause::Ended) || (!by_us && ended_before(task, end)) =>
         {
-            return Some(Stopped { task, end: (**end).clone(), by_itself: true });
+            End::ByItself(Cow::Borrowed(end))
         }
-        TaskState::Stopped(end) => (**end).clone(),
+        TaskState::Stopped(end) => End::Asked(end),
         TaskState::Pending { .. } | TaskState::Running(_) if task.presence != Presence::Gone => return None,
-        TaskState::Pending { .. } | TaskState::Running(_) => StopRecord::of_request(),
+        TaskState::Pending { .. } | TaskState::Running(_) => End::Unheard,
     };
-    let (code, reason) = if by_us {
-        (StopCode::ServiceSchedulerInitiated, String::new())
-    } else {
-        (StopCode::UserInitiated, "Task stopped by user".to_owned())
-    };
-    Some(Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false })
+    Some(Ended { task, how })
+}
+
+impl<'a> Ended<'a> {
+    fn by_itself(&self) -> bool {
+        matches!(self.how, End::ByItself(_))
+    }
+
+    fn stopped(&self) -> Stopped<'a> {
+        let task = self.task;
+        let end = match &self.how {
+            End::ByItself(end) => return Stopped { task, end: end.clone().into_owned(), by_itself: true },
+            End::Asked(end) => (*end).clone(),
+            End::Unheard => StopRecord::of_request(),
+        };
+        let (code, reason) = if task.stopped_for.is_some() {
+            (StopCode::ServiceSchedulerInitiated, String::new())
+        } else {
+            (StopCode::UserInitiated, "Task stopped by user".to_owned())
+        };
+        Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false }
+    }
 }
 
 /// Whether a task had ended before somebody asked for the deletion of its pod: else that is why it ended.
@@ -103,12 +136,13 @@ pub(super) fn record(
     primary: Option<DeploymentId>,
     now: Timestamp,
 ) -> Vec<StoppedTask> {
+    let recorded = Recorded::of(previous);
     let ended = view.deployments.values().flat_map(DeploymentTasks::ended);
-    let seen: BTreeSet<String> = ended.map(|task| task.task_id().to_string()).collect();
+    let seen: BTreeSet<&str> = ended.filter(|task| recorded.has(task)).map(|task| task_id_of_pod(&task.pod)).collect();
     let mut surplus = previous.len().saturating_add(new.len()).saturating_sub(STOPPED_TASKS_MAX);
     let mut kept: Vec<StoppedTask> = Vec::new();
     for stopped in previous.iter().rev() {
-        if surplus > 0 && !seen.contains(&stopped.task) {
+        if surplus > 0 && !seen.contains(stopped.task.as_str()) {
             surplus = surplus.saturating_sub(1);
         } else {
             kept.push(stopped.clone());

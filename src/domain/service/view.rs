@@ -1,6 +1,6 @@
 //! The tasks of a service as its scheduler counts them at a moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -158,8 +158,9 @@ impl<'a> View<'a> {
     ) -> Self {
         let recorded = Recorded::of(recorded);
         let mut view = Self::default();
-        let seen: BTreeSet<TaskKey> = tasks.tasks.iter().map(|task| task.key).collect();
+        let mut creating = tasks.pending.creates.clone();
         for task in &tasks.tasks {
+            creating.remove(&task.key);
             let leaving = task.presence != Presence::Present || tasks.pending.deletes.contains(&task.uid);
             let draining = task.node.as_deref().and_then(|node| nodes.get(node)).is_some_and(NodeFact::is_draining);
             view.count(task, leaving, draining, periods, now);
@@ -168,8 +169,8 @@ impl<'a> View<'a> {
             let is_ending = |stopped: &Stopped<'_>| stopped.end.others_running && !recorded.has(stopped.task);
             (tasks.ending, tasks.stopped) = std::mem::take(&mut tasks.stopped).into_iter().partition(is_ending);
         }
-        for key in tasks.pending.creates.difference(&seen) {
-            view.deployments.entry(key.deployment).or_default().creating.push(*key);
+        for key in creating {
+            view.deployments.entry(key.deployment).or_default().creating.push(key);
         }
         for tasks in view.deployments.values_mut() {
             let lists = [

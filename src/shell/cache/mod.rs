@@ -16,7 +16,7 @@ pub use nodes::{NodeIndex, watch_nodes};
 pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;
 pub use tasks::{Overdue, TaskIndex};
-pub use triggers::{Trigger, Triggers};
+pub use triggers::{Asked, Trigger, Triggers, Urgency};
 pub use watches::{Scope, Sink, sink, watch_objects, watch_tasks};
 
 use std::sync::Arc;

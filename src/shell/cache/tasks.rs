@@ -12,6 +12,7 @@ use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
 use crate::domain::facts::{NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
 use crate::domain::task::TaskState;
 use crate::shell::cache::task_pod::TaskPod;
+use crate::shell::cache::triggers::Urgency;
 use crate::shell::written::is_newer;
 
 /// How long a write may stay in flight before we look for ourselves what became of it.
@@ -105,13 +106,14 @@ impl Overdue {
 }
 
 impl TaskIndex {
-    /// A pod was seen. One that does not say any more which task it is, or whose, is no task any more.
-    pub fn apply(&self, pod: &TaskPod, now: Timestamp) {
+    /// A pod was seen. One that does not say any more which task it is, or whose, is no task any more. Returns whether there may
+    /// be something to do: not where a write of ours is shown and nothing else.
+    pub fn apply(&self, pod: &TaskPod, now: Timestamp) -> Urgency {
         let reference = pod.reference();
         let mut index = self.lock();
         let (Some(owner), Some(mut fact)) = (pod.owner(), pod.fact()) else {
             index.forget(&reference);
-            return;
+            return Urgency::Now;
         };
         let service = Uid(owner.uid.clone());
         if index.owners.get(&reference).is_some_and(|before| *before != service) {
@@ -122,9 +124,9 @@ impl TaskIndex {
         tasks.service = (reference.0, owner.name.clone());
         let before = tasks.pods.get(&fact.pod).filter(|before| before.uid == fact.uid);
         if before.is_some_and(|before| is_newer(&before.resource_version, &fact.resource_version)) {
-            return;
+            return Urgency::Soon;
         }
-        tasks.creating.remove(&fact.pod);
+        let created = tasks.creating.remove(&fact.pod).is_some();
         let asked = tasks.deleting.get(&fact.uid).map(|deleting| deleting.cause);
         if fact.presence == Presence::Stopping {
             tasks.deleting.remove(&fact.uid);
@@ -140,11 +142,18 @@ impl TaskIndex {
                 unknown.insert(digests);
             }
         }
+        let expected = match before {
+            // A task that is being created counts as one that is pending.
+            None => created && fact.presence == Presence::Present && fact.state == TaskState::Pending { failing: None },
+            // One that is being deleted counts as gone.
+            Some(before) => before.is_alike(&fact) || asked.is_some(),
+        };
         tasks.pods.insert(fact.pod.clone(), Arc::new(fact));
+        if expected { Urgency::Soon } else { Urgency::Now }
     }
 
-    /// A pod is gone.
-    pub fn delete(&self, pod: &TaskPod) {
+    /// A pod is gone. Returns whether there may be something to do: not where we have stopped it ourselves.
+    pub fn delete(&self, pod: &TaskPod) -> Urgency {
         let reference = pod.reference();
         let mut index = self.lock();
         if let Some(owner) = pod.owner() {
@@ -152,6 +161,11 @@ impl TaskIndex {
             index.owners.entry(reference.clone()).or_insert_with(|| Uid(owner.uid.clone()));
         }
         index.forget(&reference);
+        let service = pod.owner().and_then(|owner| index.services.get(&Uid(owner.uid.clone())));
+        let gone = service.and_then(|tasks| tasks.gone.last()).filter(|gone| gone.pod == reference.1);
+        // The task of a node waits until the one before it has gone from there.
+        let expected = gone.is_some_and(|gone| gone.stopped_for.is_some() && gone.pinned_to.is_none());
+        if expected { Urgency::Soon } else { Urgency::Now }
     }
 
     /// A watch has begun anew and has listed all there is: the others are gone. Returns namespace and name of the services
@@ -455,6 +469,30 @@ mod tests {
             index.apply(&seen, Timestamp::UNIX_EPOCH);
             assert!(presences(&index).iter().all(|presence| *presence == Presence::Gone));
         }
+    }
+
+    #[test]
+    fn there_is_no_hurry_where_a_write_of_ours_is_shown_and_nothing_else() {
+        let pending = |mut pod: TaskPod| {
+            pod.status = serde_json::from_value(json!({ "phase": "Pending" })).unwrap();
+            pod
+        };
+        let bound = |mut pod: TaskPod| {
+            pod.spec = serde_json::from_value(json!({ "nodeName": "node-1" })).unwrap();
+            pod
+        };
+        let (index, uid, now) = (TaskIndex::default(), service_uid(), Timestamp::UNIX_EPOCH);
+        let name = pod(0, 1).metadata.name.unwrap();
+        index.creating(&uid, &name, task_key(1, 0, 1));
+        assert_eq!(index.apply(&pending(pod(0, 1)), now), Urgency::Soon, "a task that we have started is there");
+        assert_eq!(index.apply(&pending(pod(1, 1)), now), Urgency::Now, "and one that we have not");
+        assert_eq!(index.apply(&bound(pending(pod(0, 2))), now), Urgency::Soon, "a task gets its node");
+        assert_eq!(index.apply(&bound(pod(0, 3)), now), Urgency::Now, "a task runs");
+        assert_eq!(index.apply(&stopping(pod(1, 2)), now), Urgency::Now, "somebody stops a task");
+        index.deleting(&uid, &name, &Uid("uid-0".to_owned()), StopCause::Scaling);
+        assert_eq!(index.apply(&stopping(bound(pod(0, 4))), now), Urgency::Soon, "a task that we stop is stopping");
+        assert_eq!(index.delete(&pod(0, 4)), Urgency::Soon, "and gone");
+        assert_eq!(index.delete(&pod(1, 2)), Urgency::Now);
     }
 
     #[test]

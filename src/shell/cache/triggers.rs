@@ -6,8 +6,20 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{CapacityProvider, Cluster, Service, TaskDefinition};
 
+/// How much hurry there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// There may be something to do.
+    Now,
+    /// There is something to tell at the most. So many of these make one pass.
+    Soon,
+}
+
+/// A pass over an object, asked for.
+pub type Asked<K> = (ObjectRef<DeserializeGuard<K>>, Urgency);
+
 /// Sends objects of one kind to their controller.
-pub struct Trigger<K: kube::Resource>(UnboundedSender<ObjectRef<DeserializeGuard<K>>>)
+pub struct Trigger<K: kube::Resource>(UnboundedSender<Asked<K>>)
 where
     K::DynamicType: Eq + std::hash::Hash + Clone + Default;
 
@@ -16,20 +28,25 @@ where
     K: kube::Resource<DynamicType = ()>,
 {
     /// A trigger, and the stream that the controller reads.
-    fn new() -> (Self, UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>) {
+    fn new() -> (Self, UnboundedReceiver<Asked<K>>) {
         let (sender, receiver) = unbounded();
         (Self(sender), receiver)
     }
 
-    /// Asks for a pass over an object.
+    /// Asks for a pass over an object, now.
     pub fn send(&self, name: &str, namespace: Option<&str>) {
+        self.ask(name, namespace, Urgency::Now);
+    }
+
+    /// Asks for a pass over an object.
+    pub fn ask(&self, name: &str, namespace: Option<&str>, urgency: Urgency) {
         let object = ObjectRef::new(name);
         let object = match namespace {
             Some(namespace) => object.within(namespace),
             None => object,
         };
         // A controller that no longer listens is shutting down.
-        let _ = self.0.unbounded_send(object);
+        let _ = self.0.unbounded_send((object, urgency));
     }
 }
 
@@ -48,13 +65,13 @@ pub struct Triggers {
 /// What the controllers read of the triggers.
 pub struct Triggered {
     /// Of services.
-    pub services: UnboundedReceiver<ObjectRef<DeserializeGuard<Service>>>,
+    pub services: UnboundedReceiver<Asked<Service>>,
     /// Of task definitions.
-    pub task_definitions: UnboundedReceiver<ObjectRef<DeserializeGuard<TaskDefinition>>>,
+    pub task_definitions: UnboundedReceiver<Asked<TaskDefinition>>,
     /// Of clusters.
-    pub clusters: UnboundedReceiver<ObjectRef<DeserializeGuard<Cluster>>>,
+    pub clusters: UnboundedReceiver<Asked<Cluster>>,
     /// Of capacity providers.
-    pub capacity_providers: UnboundedReceiver<ObjectRef<DeserializeGuard<CapacityProvider>>>,
+    pub capacity_providers: UnboundedReceiver<Asked<CapacityProvider>>,
 }
 
 impl Triggers {

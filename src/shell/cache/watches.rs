@@ -18,6 +18,7 @@ use crate::api::labels;
 use crate::shell::cache::ready::Listed;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::tasks::TaskIndex;
+use crate::shell::cache::triggers::Urgency;
 use crate::shell::clock::Clock;
 
 /// The namespaces that one set of caches covers.
@@ -108,14 +109,14 @@ where
     events.map(named).flat_map(futures::stream::iter)
 }
 
-/// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns, and the pod's
-/// node.
+/// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns, the pod's node,
+/// and whether there is hurry.
 pub async fn watch_tasks(
     api: Api<TaskPod>,
     index: Arc<TaskIndex>,
     clock: Clock,
     listed: Listed,
-    changed: impl Fn(&str, &str, Option<&str>),
+    changed: impl Fn(&str, &str, Option<&str>, Urgency),
 ) {
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE);
     let config = watcher::Config::default().labels(&ours);
@@ -123,9 +124,9 @@ pub async fn watch_tasks(
     // One pod after the other out of the server's cache: neither a page of pods in memory nor a read of etcd for each.
     let mut events = watch(config.clone().streaming_lists());
     let mut seen: HashSet<(String, String)> = HashSet::new();
-    let tell = |pod: &TaskPod| {
+    let tell = |pod: &TaskPod, urgency| {
         if let (Some(owner), Some(namespace)) = (pod.owner(), pod.metadata.namespace.as_deref()) {
-            changed(&owner.name, namespace, pod.node());
+            changed(&owner.name, namespace, pod.node(), urgency);
         }
     };
     while let Some(event) = events.next().await {
@@ -133,22 +134,22 @@ pub async fn watch_tasks(
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(pod)) => {
                 seen.insert(pod.reference());
-                index.apply(&pod, clock.now());
-                tell(&pod);
+                let urgency = index.apply(&pod, clock.now());
+                tell(&pod, urgency);
             }
             Ok(Event::InitDone) => {
                 for (namespace, service) in index.retain(&seen) {
-                    changed(&service, &namespace, None);
+                    changed(&service, &namespace, None, Urgency::Now);
                 }
                 listed.complete();
             }
             Ok(Event::Apply(pod)) => {
-                index.apply(&pod, clock.now());
-                tell(&pod);
+                let urgency = index.apply(&pod, clock.now());
+                tell(&pod, urgency);
             }
             Ok(Event::Delete(pod)) => {
-                index.delete(&pod);
-                tell(&pod);
+                let urgency = index.delete(&pod);
+                tell(&pod, urgency);
             }
             Err(error) if refuses_to_stream(&error) => {
                 tracing::info!(%error, "the API server does not stream lists; reading them page by page");

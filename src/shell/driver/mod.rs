@@ -83,7 +83,7 @@ pub trait Reconciler: Send + Sync + 'static {
         object: &Self::Object,
         seen: &Self::Observed,
         actions: Vec<Self::Action>,
-    ) -> impl Future<Output = Result<(), WriteError>> + Send;
+    ) -> impl Future<Output = Result<Performed, WriteError>> + Send;
     /// Status now says what the plan said it should.
     fn told(
         context: &Context,
@@ -104,6 +104,15 @@ pub trait Reconciler: Send + Sync + 'static {
     fn gone(context: &Context, uid: &Uid) {
         let _ = (context, uid);
     }
+}
+
+/// How much of what was planned has been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Performed {
+    /// All of it.
+    All,
+    /// As much as one pass does. The next one is to go on at once.
+    Part,
 }
 
 /// Why a pass failed.
@@ -144,8 +153,8 @@ struct Write<R: Reconciler> {
     uid: Uid,
     version: String,
     seen: R::Observed,
-    before: R::Status,
-    after: R::Status,
+    before: Arc<R::Status>,
+    after: Arc<R::Status>,
 }
 
 /// Drives the passes over the objects of one kind.
@@ -208,7 +217,7 @@ impl<R: Reconciler> Driver<R> {
         let Write { object, uid, version, seen, before, after } = write;
         let Ok(read) = &object.0 else { return None };
         let written = async {
-            self.write_status(read, &uid, &version, &seen, &before, &after).await?;
+            self.write_status(read, &uid, &version, &seen, &before, after).await?;
             Ok(())
         };
         match guarded(written).await {
@@ -250,6 +259,12 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
+    /// Whether an object is at the version that our last write of its status has made: what that says is known already.
+    fn is_our_write(&self, object: &DeserializeGuard<R::Object>) -> bool {
+        let (uid, version) = (Uid(object.uid().unwrap_or_default()), object.resource_version().unwrap_or_default());
+        self.written.made(&uid, &version)
+    }
+
     /// An object that the watch says is gone.
     fn forget(&self, name: &str, namespace: Option<&str>) {
         let passes = self.lock().remove(&(namespace.map(str::to_owned), name.to_owned()));
@@ -266,17 +281,18 @@ impl<R: Reconciler> Driver<R> {
     ) -> Result<Outcome<R>, ReconcileError> {
         let now = self.context.clock.now();
         let uid = Uid(object.uid().unwrap_or_default());
-        let cached = R::status(object);
-        let Newest { status, version, writing } =
-            self.written.newest(&uid, &object.resource_version().unwrap_or_default(), cached);
-        let before = status.clone().unwrap_or_default();
+        let Newest { status: ours, version, writing } =
+            self.written.newest(&uid, &object.resource_version().unwrap_or_default());
+        let known = ours.as_deref().or_else(|| R::status(object));
+        let blank = R::Status::default();
+        let before = known.unwrap_or(&blank);
         let seen = R::observe(&self.context, object).await;
-        let plan = R::plan(object, &before, &seen, now);
+        let plan = R::plan(object, before, &seen, now);
         let api = R::api(&self.context, object.namespace().as_deref());
 
         let finalizers = finalizers::<R>(object, plan.hold);
         // To those who wait for it (kstatus), an object without status looks finished.
-        let told_first = status.is_none() || R::is_told_first(&before, &plan.status);
+        let told_first = known.is_none() || R::is_told_first(before, &plan.status);
         if writing && (finalizers.is_some() || told_first) {
             // Both are writes to the version that the one under way is about to make: the end of that brings the next pass.
             return Ok(Outcome::Telling(Next { after: None, write: None }));
@@ -290,42 +306,44 @@ impl<R: Reconciler> Driver<R> {
             return Ok(Outcome::Done(None));
         }
 
-        let (mut before, mut version) = (before, version);
-        if told_first {
-            version = self.write_status(object, &uid, &version, &seen, &before, &plan.status).await?;
-            before = plan.status.clone();
-        }
+        let mut after = plan.status;
+        let told = told_first.then(|| Arc::new(after.clone()));
+        let (before, version) = match &told {
+            Some(told) => (&**told, self.write_status(object, &uid, &version, &seen, before, told.clone()).await?),
+            None => (before, version),
+        };
         let acted = R::perform(&self.context, object, &seen, plan.actions).await;
+        let at_once = matches!(acted, Ok(Performed::Part)).then_some(Duration::ZERO);
         let wake = plan.wake_at.map(|at| until(now, at));
-        let wakes = || [wake, R::look_again(&self.context, &uid)].into_iter().flatten();
+        let wakes = || [at_once, wake, R::look_again(&self.context, &uid)].into_iter().flatten();
         if writing {
             // What there is to tell, the pass after the write will find again: this one began with an older status.
             return Ok(match acted {
-                Ok(()) => Outcome::Telling(Next { after: wakes().min(), write: None }),
+                Ok(_) => Outcome::Telling(Next { after: wakes().min(), write: None }),
                 Err(error) => Outcome::Failed(error, None),
             });
         }
-        let mut after = plan.status;
         if let Err(error) = &acted
             && !error.is_conflict()
         {
-            report_refusal::<R>(&mut after, &before, object.meta().generation, error, now);
+            report_refusal::<R>(&mut after, before, object.meta().generation, error, now);
         }
-        let wait = self.written.wait(&uid, R::status_interval(&before, &after));
+        let wait = self.written.wait(&uid, R::status_interval(before, &after));
         let wakes: Vec<Duration> =
-            wakes().chain(Some(wait).filter(|wait| after != before && !wait.is_zero())).collect();
+            wakes().chain(Some(wait).filter(|wait| after != *before && !wait.is_zero())).collect();
         let mut write = None;
-        if after == before {
-            R::told(&self.context, object, &seen, &before, &after).await;
+        if after == *before {
+            R::told(&self.context, object, &seen, before, &after).await;
         } else if wait.is_zero() {
             self.written.begin(&uid);
+            let (before, after) = (Arc::new(before.clone()), Arc::new(after));
             write = Some(Write { object: guard.clone(), uid, version, seen, before, after });
         }
         let after = wakes.into_iter().min();
         Ok(match (acted, write) {
             (Err(error), write) => Outcome::Failed(error, write),
-            (Ok(()), None) => Outcome::Done(after),
-            (Ok(()), Some(write)) => Outcome::Telling(Next { after, write: Some(write) }),
+            (Ok(_), None) => Outcome::Done(after),
+            (Ok(_), Some(write)) => Outcome::Telling(Next { after, write: Some(write) }),
         })
     }
 
@@ -336,14 +354,14 @@ impl<R: Reconciler> Driver<R> {
         version: &str,
         seen: &R::Observed,
         before: &R::Status,
-        after: &R::Status,
+        after: Arc<R::Status>,
     ) -> Result<String, WriteError> {
         let api = R::api(&self.context, object.namespace().as_deref());
         self.written.begin(uid);
-        let written = writer::apply_status(&api, &object.name_any(), version, R::FIELD_MANAGER, after).await;
+        let written = writer::apply_status(&api, &object.name_any(), version, R::FIELD_MANAGER, &*after).await;
         let version = written.inspect_err(|_| self.written.failed(uid))?;
         self.written.record(uid, version.clone(), after.clone());
-        R::told(&self.context, object, seen, before, after).await;
+        R::told(&self.context, object, seen, before, &after).await;
         Ok(version)
     }
 

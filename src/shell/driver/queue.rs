@@ -27,9 +27,9 @@ enum Turn {
         at: Instant,
         key: Key,
     },
-    /// A pass goes on; whether there has to be another one.
+    /// A pass goes on; when there has to be another one.
     Now {
-        again: bool,
+        again: Option<Instant>,
     },
 }
 
@@ -43,7 +43,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         match self.turns.get_mut(&object) {
             Some(Turn::Waiting) => return,
             Some(Turn::Now { again }) => {
-                *again = true;
+                *again = Some(Instant::now());
                 return;
             }
             Some(Turn::Later { at: _, key }) => {
@@ -57,35 +57,41 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// An object wants a pass after a while, if it does not get one sooner.
     pub(super) fn push_later(&mut self, object: K, after: Duration) {
-        let wanted = Instant::now().checked_add(after);
-        match (self.turns.get_mut(&object), wanted) {
-            (Some(Turn::Now { again }), _) => *again = true,
-            (Some(Turn::Later { at, key }), Some(wanted)) if wanted < *at => {
-                self.later.reset_at(key, wanted);
-                *at = wanted;
+        // Of a time that no clock will show nobody has to be told.
+        let Some(wanted) = Instant::now().checked_add(after) else { return };
+        match self.turns.get_mut(&object) {
+            Some(Turn::Waiting) => {}
+            Some(Turn::Now { again }) => *again = Some(again.map_or(wanted, |again| again.min(wanted))),
+            Some(Turn::Later { at, key }) => {
+                if wanted < *at {
+                    self.later.reset_at(key, wanted);
+                    *at = wanted;
+                }
             }
-            (None, Some(at)) => {
-                let key = self.later.insert_at(object.clone(), at);
-                self.turns.insert(object, Turn::Later { at, key });
+            None => {
+                let key = self.later.insert_at(object.clone(), wanted);
+                self.turns.insert(object, Turn::Later { at: wanted, key });
             }
-            (Some(Turn::Waiting | Turn::Later { .. }), _) | (None, None) => {}
         }
     }
 
     /// The object that has waited longest. Its pass begins.
     pub(super) fn next(&mut self) -> Option<K> {
         let object = self.waiting.pop_front()?;
-        self.turns.insert(object.clone(), Turn::Now { again: false });
+        self.turns.insert(object.clone(), Turn::Now { again: None });
         Some(object)
     }
 
-    /// The pass over an object is over. It gets another one after a while, if it is to, or at once if it has asked meanwhile.
+    /// The pass over an object is over. It gets another one after a while, if it is to, or sooner if it has asked meanwhile.
     pub(super) fn finished(&mut self, object: &K, after: Option<Duration>) {
-        let again = matches!(self.turns.remove(object), Some(Turn::Now { again: true }));
-        if again {
-            self.push(object.clone());
-        } else if let Some(after) = after {
-            self.push_later(object.clone(), after);
+        let asked = match self.turns.remove(object) {
+            Some(Turn::Now { again }) => again.map(|again| again.saturating_duration_since(Instant::now())),
+            Some(Turn::Waiting | Turn::Later { .. }) | None => None,
+        };
+        match [asked, after].into_iter().flatten().min() {
+            Some(Duration::ZERO) => self.push(object.clone()),
+            Some(after) => self.push_later(object.clone(), after),
+            None => {}
         }
     }
 
@@ -126,8 +132,11 @@ mod tests {
         assert_eq!(queue.next(), None);
         queue.finished(&"a", None);
         assert_eq!(queue.next(), Some("a"));
+        queue.push_later("a", Duration::from_secs(1));
         queue.finished(&"a", None);
-        assert_eq!(queue.next(), None);
+        assert_eq!(queue.next(), None, "what has time is not done at once");
+        queue.due().await;
+        assert_eq!(queue.next(), Some("a"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
@@ -13,9 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::queue::Queue;
 use super::{Driver, Next, Reconciler};
+use crate::shell::cache::{Asked, Urgency};
 
 /// Most passes at once over objects of one kind.
 const CONCURRENCY: usize = 32;
+
+/// How long a pass may take to come in which there is something to tell at the most.
+const SOON: Duration = Duration::from_millis(100);
 
 impl<R: Reconciler> Driver<R>
 where
@@ -27,9 +32,13 @@ where
         &self,
         watch: impl Stream<Item = ObjectRef<DeserializeGuard<R::Object>>> + Send,
         store: Store<DeserializeGuard<R::Object>>,
-        triggers: impl Stream<Item = ObjectRef<DeserializeGuard<R::Object>>> + Send,
+        triggers: impl Stream<Item = Asked<R::Object>> + Send,
         stop: CancellationToken,
     ) {
+        let watch = watch.map(|object| {
+            let ours = store.get(&object).is_some_and(|found| self.is_our_write(&found));
+            (object, if ours { Urgency::Soon } else { Urgency::Now })
+        });
         let mut asked = pin!(futures::stream::select(watch, triggers));
         let mut observed = pin!(self.context.caches.ready.wait().fuse());
         let mut stopped = pin!(stop.cancelled().fuse());
@@ -37,8 +46,8 @@ where
         let mut queue = Queue::new();
         let (mut passes, mut writes) = (FuturesUnordered::new(), FuturesUnordered::new());
         loop {
-            while let Some(Some(object)) = asked.next().now_or_never() {
-                queue.push(object);
+            while let Some(Some(asked)) = asked.next().now_or_never() {
+                enter(&mut queue, asked);
             }
             while ready
                 && !stopping
@@ -69,9 +78,19 @@ where
                     None => queue.push(object),
                     Some(after) => queue.push_later(object, after),
                 },
-                Some(object) = asked.next() => queue.push(object),
+                Some(asked) = asked.next() => enter(&mut queue, asked),
                 () = queue.due() => {}
             }
         }
+    }
+}
+
+fn enter<K>(queue: &mut Queue<ObjectRef<DeserializeGuard<K>>>, (object, urgency): Asked<K>)
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    match urgency {
+        Urgency::Now => queue.push(object),
+        Urgency::Soon => queue.push_later(object, SOON),
     }
 }
