@@ -61,6 +61,7 @@ impl Seen {
                     passing: true,
                     passing_changed_at: Some(Timestamp::UNIX_EPOCH),
                     gate: Gate::HealthCheck { deadline: SignedDuration::from_secs(90) },
+                    targets: Vec::new(),
                 }),
                 presence: Presence::Present,
                 started_at: Some(Timestamp::UNIX_EPOCH),
@@ -75,7 +76,7 @@ impl Seen {
             tasks: (0..count).map(task).collect(),
             pending: PendingWrites::default(),
             unannounced: Unannounced::default(),
-            image_digests: BTreeMap::new(),
+            images: BTreeMap::new(),
         };
         let mut seen =
             Self { service: service(revision(1), count), status: ServiceStatus::default(), uid, tasks, nodes: nodes() };

@@ -17,9 +17,9 @@ use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, 
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
 use crate::domain::pod::ServiceOwner;
-use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
+use crate::domain::resolve::service::{References, ResolvedService, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
-use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
+use crate::domain::service::{self, Action, EventKind, Nodes, Start, Stop, Telling};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::cache::{Definition, Overdue, TaskPod};
@@ -188,12 +188,12 @@ impl Reconciler for Services {
         }
         let known = |id: &str| before.events.iter().any(|event| event.id == id);
         for event in after.events.iter().rev().filter(|event| !known(&event.id)) {
-            let reason = event_reason(&event.message);
-            // Which tasks came and went, status tells: of those there may be many, and an Event is a write.
-            if matches!(reason, "TasksStarted" | "TasksStopped") {
-                continue;
+            let Some(kind) = EventKind::of(&event.message) else { continue };
+            match kind.telling() {
+                Telling::StatusAlone => {}
+                Telling::Normal => context.events.publish(object, false, kind.reason(), &event.message),
+                Telling::Warning => context.events.publish(object, true, kind.reason(), &event.message),
             }
-            context.events.publish(object, reason == "DeploymentBlocked", reason, &event.message);
         }
     }
 
@@ -361,7 +361,7 @@ impl Tasks<'_> {
         write: impl Future<Output = Result<Deleted, WriteError>>,
     ) -> Result<(), WriteError> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        index.deleting(service, &stop.pod, &stop.uid, stop.cause);
+        index.deleting(service, &stop.pod, &stop.uid, stop.cause.clone());
         let outcome = write.await;
         match &outcome {
             Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),

@@ -41,7 +41,7 @@ pub struct ResolvedService {
     pub has_cluster: bool,
     /// What health depends on besides the checks themselves.
     pub health_periods: HealthPeriods,
-    /// `deploymentCircuitBreaker`.
+    /// `deploymentCircuitBreaker`, where it is enabled.
     pub circuit_breaker: Option<DeploymentCircuitBreaker>,
     /// Whether a task that dies right after it ran counts as one that failed to start.
     pub count_early_exits: bool,
@@ -133,7 +133,9 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
             healthy_after: seconds(kubernetes.and_then(|k| k.healthy_after_seconds), HEALTHY_AFTER),
             grace: seconds(spec.health_check_grace_period_seconds, 0),
         },
-        circuit_breaker: configuration.and_then(|c| c.deployment_circuit_breaker.clone()),
+        circuit_breaker: configuration
+            .and_then(|c| c.deployment_circuit_breaker.clone())
+            .filter(|breaker| breaker.enable),
         count_early_exits: kubernetes.and_then(|k| k.count_early_exits).unwrap_or(true),
         deregistration_delay: given(kubernetes.and_then(|k| k.deregistration_delay_seconds), delay),
         strategies: strategies.unwrap_or_default(),

@@ -267,7 +267,7 @@ impl Counts {
     fn stop_healthy<'a>(&mut self, tasks: Vec<&'a TaskFact>, cause: StopCause, moves: &mut Moves<'a>) {
         self.evict(tasks.len());
         self.active = self.active.saturating_sub(tasks.len());
-        moves.stop_healthy.extend(tasks.into_iter().map(|task| (task, cause)));
+        moves.stop_healthy.extend(tasks.into_iter().zip(std::iter::repeat(cause)));
     }
 }
 

@@ -124,10 +124,13 @@ fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Times
         let deployment = primary.unwrap_or(task.key.deployment);
         format!("Scaling activity initiated by (deployment {deployment})")
     };
-    let stopped_reason = match task.stopped_for {
+    let stopped_reason = match &task.stopped_for {
         _ if !end.reason.is_empty() => end.reason.clone(),
         Some(StopCause::HealthCheck) => "Task failed container health checks".to_owned(),
-        Some(StopCause::Targets) => "Task failed ELB health checks".to_owned(),
+        Some(StopCause::Targets { group: Some(group) }) => {
+            format!("Task failed ELB health checks in (target-group {group})")
+        }
+        Some(StopCause::Targets { group: None }) => "Task failed ELB health checks".to_owned(),
         Some(StopCause::PlacementConstraint) => {
             "The container instance does not satisfy the placement constraints of the service any more".to_owned()
         }

@@ -93,7 +93,7 @@ impl StopRecord {
             }
         });
         let ran_since = started.max();
-        let checked = pod.health_check_deadline.is_some() || pod.has_targets;
+        let checked = pod.health_check_deadline.is_some() || pod.gates.of_targets;
         Self {
             code,
             reason,
