@@ -10,6 +10,7 @@ use longshore::api::ServiceStatus;
 use longshore::api::names::{DeploymentId, Family, RevisionName, TaskKey, Uid};
 use longshore::domain::facts::{PendingWrites, Presence, ServiceTasks, TaskFact, Unannounced};
 use longshore::domain::placement::node::NodeFact;
+use longshore::domain::placement::resources::Resources;
 use longshore::domain::resolve::control::Control;
 use longshore::domain::resolve::service::{ResolvedService, Scheduling, Target};
 use longshore::domain::service::{Nodes, Observed, plan};
@@ -67,6 +68,7 @@ impl Seen {
                 started_at: Some(Timestamp::UNIX_EPOCH),
                 node: Some(node_name(slot % NODES).into()),
                 pinned_to: None,
+                reserves: Resources::default(),
                 protected_until: None,
                 stop_requested_at: None,
                 stopped_for: None,

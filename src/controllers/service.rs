@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
 use crate::api::conditions::{Reason, Summary};
@@ -98,9 +99,10 @@ impl Reconciler for Services {
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let nodes = context.caches.nodes.nodes();
-        let node_tasks = match service.scheduling {
-            Scheduling::Replica => BTreeMap::new(),
-            Scheduling::Daemon { .. } => context.caches.tasks.on_nodes(),
+        let node_tasks = if service.looks_at_node_tasks() {
+            context.caches.tasks.on_nodes(|namespace, name| task_group(context, namespace, name))
+        } else {
+            BTreeMap::new()
         };
         Seen {
             tasks: context.caches.tasks.of(&uid),
@@ -204,6 +206,14 @@ impl Reconciler for Services {
     fn gone(context: &Context, uid: &Uid) {
         context.caches.tasks.remove_service(uid);
     }
+}
+
+/// "service:" and the name of the service in ECS, which may be another one than that of its object.
+fn task_group(context: &Context, namespace: &str, name: &str) -> String {
+    let object = context.caches.services.get(&ObjectRef::new(name).within(namespace));
+    let service = object.as_ref().and_then(|guard| guard.0.as_ref().ok());
+    let given = service.and_then(|service| service.spec.service_name.as_deref());
+    format!("service:{}", given.unwrap_or(name))
 }
 
 /// Whether the API server takes tasks of this revision, as far as can be seen: there are some, and it has refused none since.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
+use crate::domain::placement::resources::Resources;
 use crate::domain::task::{Checks, Gate, Target, TaskState};
 
 /// One task pod of a service, as last seen.
@@ -31,6 +32,8 @@ pub struct TaskFact {
     pub node: Option<Arc<str>>,
     /// The node that it is for, where it is the task of a DAEMON service.
     pub pinned_to: Option<Arc<str>>,
+    /// What it reserves of its node.
+    pub reserves: Resources,
     /// Until when neither scale-in nor a deployment may stop it.
     pub protected_until: Option<Timestamp>,
     /// When somebody asked for the pod's deletion.
@@ -92,6 +95,8 @@ pub struct NodeTasks {
     pub tasks: u64,
     /// Whether one of them belongs to a REPLICA service.
     pub has_replicas: bool,
+    /// What they reserve, but for those that are being stopped.
+    pub reserved: Resources,
 }
 
 /// Why the scheduler stops a task.

@@ -55,6 +55,13 @@ pub struct ResolvedService {
     pub not_implemented: Vec<String>,
 }
 
+impl ResolvedService {
+    /// Whether what runs on the nodes, whatever its service, makes a difference to it.
+    pub fn looks_at_node_tasks(&self) -> bool {
+        matches!(self.scheduling, Scheduling::Daemon { .. }) || self.strategies.iter().any(Strategy::looks_at_room)
+    }
+}
+
 /// Where the tasks of a service go.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scheduling {

@@ -142,7 +142,7 @@ pub struct Observed<'a> {
     pub tasks: &'a ServiceTasks,
     /// The nodes.
     pub nodes: &'a Nodes,
-    /// What runs on each node. Looked up for DAEMON services only.
+    /// What runs on each node. Looked up where [`ResolvedService::looks_at_node_tasks`].
     pub node_tasks: &'a BTreeMap<String, NodeTasks>,
 }
 
@@ -169,7 +169,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let new = deployments.primary().map_or(&none, tasks_of);
     let primary = deployments.primary().map(|primary| primary.id);
     let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
-    let order = ScaleIn::new(&seen.service.strategies, seen.nodes, &view, now);
+    let order = ScaleIn::new(&seen.service.strategies, seen.nodes, seen.node_tasks, &view, now);
 
     let is_counted = |task: &TaskFact| {
         let id = task.task_id().to_string();

@@ -12,6 +12,7 @@ use crate::domain::Plan;
 use crate::domain::facts::{
     NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, TaskImages, Unannounced,
 };
+use crate::domain::placement::resources::Resources;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
@@ -49,6 +50,7 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         started_at: Some(Timestamp::UNIX_EPOCH),
         node: None,
         pinned_to: None,
+        reserves: Resources::default(),
         protected_until: None,
         stop_requested_at: None,
         stopped_for: None,

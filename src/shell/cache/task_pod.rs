@@ -15,6 +15,7 @@ use crate::domain::facts::{Presence, TaskFact, TaskImages};
 use crate::domain::task::{
     ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, Target, TargetHealth, TaskState,
 };
+use crate::shell::cache::pod_size::{ContainerSize, Requirements, reserves};
 
 /// The readiness gates by which load balancer controllers tell the health of a pod's targets begin so.
 const TARGET_HEALTH: &str = "target-health.";
@@ -42,6 +43,9 @@ pub struct TaskPod {
 pub struct Spec {
     node_name: Option<String>,
     readiness_gates: Vec<ReadinessGate>,
+    resources: Requirements,
+    init_containers: Vec<ContainerSize>,
+    containers: Vec<ContainerSize>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -187,6 +191,7 @@ impl TaskPod {
             started_at: self.status.start_time.as_ref().map(|time| time.0),
             node: self.spec.node_name.as_deref().map(Arc::from),
             pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
+            reserves: reserves(&self.spec.resources, &self.spec.init_containers, &self.spec.containers),
             protected_until: annotations.get(labels::PROTECTED_UNTIL).and_then(|until| until.parse().ok()),
             stop_requested_at: self.stop_requested_at(),
             stopped_for: None,

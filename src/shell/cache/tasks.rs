@@ -185,18 +185,25 @@ impl TaskIndex {
         index.services.values().filter(is_on).map(|tasks| tasks.service.clone()).collect()
     }
 
-    /// What runs on each node.
-    pub fn on_nodes(&self) -> BTreeMap<String, NodeTasks> {
+    /// What runs on each node. `group` is the task group of a service's tasks, by namespace and name of its object.
+    pub fn on_nodes(&self, group: impl Fn(&str, &str) -> String) -> BTreeMap<String, NodeTasks> {
         let index = self.lock();
         let mut nodes: BTreeMap<String, NodeTasks> = BTreeMap::new();
         for tasks in index.services.values() {
             let group = group(&tasks.service.0, &tasks.service.1);
             for task in tasks.pods.values() {
-                if let Some(node) = task.node.as_deref() {
-                    let on_node = nodes.entry(node.to_owned()).or_default();
-                    on_node.task_groups.insert(format!("service:{}", tasks.service.1));
-                    on_node.tasks = on_node.tasks.saturating_add(1);
-                    on_node.has_replicas |= task.pinned_to.is_none();
+                let Some(node) = task.node.as_deref() else { continue };
+                if !nodes.contains_key(node) {
+                    nodes.insert(node.to_owned(), NodeTasks::default());
+                }
+                let Some(on_node) = nodes.get_mut(node) else { continue };
+                if !on_node.task_groups.contains(&group) {
+                    on_node.task_groups.insert(group.clone());
+                }
+                on_node.tasks = on_node.tasks.saturating_add(1);
+                on_node.has_replicas |= task.pinned_to.is_none();
+                if task.presence == Presence::Present && !tasks.deleting.contains_key(&task.uid) {
+                    on_node.reserved = on_node.reserved.plus(task.reserves);
                 }
             }
         }
@@ -407,6 +414,7 @@ mod tests {
 
     use super::*;
     use crate::api::labels;
+    use crate::domain::placement::resources::Resources;
     use crate::domain::service::testing::{healthy_task, service_uid, task_key};
 
     fn pod(slot: u32, version: u32) -> TaskPod {
@@ -544,6 +552,22 @@ mod tests {
         assert_eq!(images(&["", "", ""]), 0, "a runtime that tells nothing");
         assert_eq!(images(&["sha256:local", "example.com/app@sha256:1", "example.com/app@sha256:2"]), 2);
         assert_eq!(images(&["sha256:local"; 5]), 3);
+    }
+
+    #[test]
+    fn task_groups_and_reservations_are_those_of_the_tasks_that_stay_on_a_node() {
+        let (index, uid) = (TaskIndex::default(), service_uid());
+        for slot in 0..3 {
+            let mut seen = pod(slot, 1);
+            let container = json!({ "resources": { "requests": { "cpu": "250m", "memory": "1Mi" } } });
+            seen.spec = serde_json::from_value(json!({ "nodeName": "a", "containers": [container] })).unwrap();
+            let seen = if slot == 1 { stopping(seen) } else { seen };
+            index.apply(&seen, Timestamp::UNIX_EPOCH);
+        }
+        index.deleting(&uid, "any", &Uid("uid-2".to_owned()), StopCause::Scaling);
+        let nodes = index.on_nodes(|namespace, object| format!("service:{namespace}-{object}"));
+        assert_eq!(nodes["a"].task_groups, ["service:n-web".to_owned()].into());
+        assert_eq!((nodes["a"].tasks, nodes["a"].reserved), (3, Resources { cpu: 250, memory: 1 << 20 }));
     }
 
     #[test]
