@@ -71,6 +71,7 @@ impl Seen {
                 reserves: Resources::default(),
                 protected_until: None,
                 stop_requested_at: None,
+                disruption: None,
                 stopped_for: None,
             })
         };

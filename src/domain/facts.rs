@@ -38,6 +38,8 @@ pub struct TaskFact {
     pub protected_until: Option<Timestamp>,
     /// When somebody asked for the pod's deletion.
     pub stop_requested_at: Option<Timestamp>,
+    /// Why Kubernetes takes the pod away, if it does: a `stoppedReason`.
+    pub disruption: Option<Arc<str>>,
     /// Why we asked for the pod's deletion, if it was us. Not known any more after a restart of the operator.
     pub stopped_for: Option<StopCause>,
 }

@@ -85,7 +85,10 @@ fn stopped_by_somebody(task: &TaskFact) -> Option<Stopped<'_>> {
     let (code, reason) = if by_us {
         (StopCode::ServiceSchedulerInitiated, String::new())
     } else {
-        (StopCode::UserInitiated, "Task stopped by user".to_owned())
+        match &task.disruption {
+            Some(reason) => (StopCode::TerminationNotice, reason.to_string()),
+            None => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
+        }
     };
     Some(Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false })
 }

@@ -53,6 +53,7 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         reserves: Resources::default(),
         protected_until: None,
         stop_requested_at: None,
+        disruption: None,
         stopped_for: None,
     }
 }

@@ -14,6 +14,7 @@ use crate::api::names::{DeploymentId, TaskId, TaskKey, Uid};
 use crate::domain::facts::{Presence, TaskFact, TaskImages};
 use crate::domain::task::{
     ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, Target, TargetHealth, TaskState,
+    disruption,
 };
 use crate::shell::cache::pod_size::{ContainerSize, Requirements, reserves};
 
@@ -194,8 +195,16 @@ impl TaskPod {
             reserves: reserves(&self.spec.resources, &self.spec.init_containers, &self.spec.containers),
             protected_until: annotations.get(labels::PROTECTED_UNTIL).and_then(|until| until.parse().ok()),
             stop_requested_at: self.stop_requested_at(),
+            disruption: self.disruption().map(Arc::from),
             stopped_for: None,
         })
+    }
+
+    fn disruption(&self) -> Option<String> {
+        let condition = self.status.conditions.iter().find(|condition| condition.type_ == "DisruptionTarget")?;
+        let PodCondition { reason, message, .. } = condition;
+        let words = |text: &Option<String>| text.clone().unwrap_or_default();
+        disruption(&words(reason), &words(message), self.node().unwrap_or_default()).filter(|_| condition.is_true())
     }
 
     /// `deletionTimestamp` is when the grace period ends, not when it began.

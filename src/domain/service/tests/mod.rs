@@ -177,6 +177,19 @@ fn a_task_whose_pod_somebody_deleted_is_replaced_and_recorded_as_stopped_by_the_
 }
 
 #[test]
+fn a_task_whose_instance_has_gone_is_replaced_and_recorded_so() {
+    let mut world = running(2, 100, 200);
+    let pod = world.active()[0].clone();
+    let words = "Host EC2 (instance node-1) terminated.";
+    world.pods.get_mut(&pod).unwrap().disruption = Some(words.into());
+    world.show();
+    world.remove(&pod);
+    world.settle();
+    let stopped = &world.status.stopped_tasks[0];
+    assert_eq!((stopped.stop_code, stopped.stopped_reason.as_str()), (Some(StopCode::TerminationNotice), words));
+}
+
+#[test]
 fn scale_in_stops_tasks_that_are_not_healthy_first() {
     let mut world = running(4, 100, 200);
     let sick = world.active()[1].clone();
