@@ -8,6 +8,7 @@ use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
 use crate::domain::placement::strategy::{Resource, Strategy};
 use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
+use crate::domain::task::{Checks, Gate, TaskState};
 
 /// A node that drains.
 fn draining(name: &str) -> (String, NodeFact) {
@@ -67,6 +68,26 @@ fn where_the_ceiling_leaves_no_room_unhealthy_tasks_are_stopped_one_at_a_time() 
     world.change(&replacement[0], healthy());
     world.finish_stops();
     assert_eq!(world.step(), (1, 1));
+}
+
+#[test]
+fn tasks_in_their_first_40_seconds_do_not_wait_for_unhealthy_ones_to_go() {
+    let mut world = running(4, 100, 200);
+    world.service = service(2, 4, 100, 200);
+    world.step();
+    let old = world.active_of(1);
+    for pod in &old[..2] {
+        world.change(pod, unhealthy());
+    }
+    for pod in &old[2..] {
+        let now = Some(world.now);
+        let checks =
+            Checks { running_since: now, passing: true, passing_changed_at: now, gate: Gate::Running, targets: vec![] };
+        world.change(pod, TaskState::Running(checks));
+    }
+    world.step();
+    world.change_all(2, &healthy());
+    assert_eq!(world.step(), (0, 4), "the unhealthy ones have not been serving, so nothing is lost with them");
 }
 
 #[test]
