@@ -10,6 +10,7 @@ use longshore::api::ServiceStatus;
 use longshore::api::names::{DeploymentId, Family, RevisionName, TaskKey, Uid};
 use longshore::domain::facts::{PendingWrites, Presence, ServiceTasks, TaskFact, Unannounced};
 use longshore::domain::placement::node::NodeFact;
+use longshore::domain::placement::resources::Resources;
 use longshore::domain::resolve::control::Control;
 use longshore::domain::resolve::service::{ResolvedService, Scheduling, Target};
 use longshore::domain::service::{Nodes, Observed, plan};
@@ -61,13 +62,16 @@ impl Seen {
                     passing: true,
                     passing_changed_at: Some(Timestamp::UNIX_EPOCH),
                     gate: Gate::HealthCheck { deadline: SignedDuration::from_secs(90) },
+                    targets: Vec::new(),
                 }),
                 presence: Presence::Present,
                 started_at: Some(Timestamp::UNIX_EPOCH),
                 node: Some(node_name(slot % NODES).into()),
                 pinned_to: None,
+                reserves: Resources::default(),
                 protected_until: None,
                 stop_requested_at: None,
+                disruption: None,
                 stopped_for: None,
             })
         };
@@ -75,7 +79,7 @@ impl Seen {
             tasks: (0..count).map(task).collect(),
             pending: PendingWrites::default(),
             unannounced: Unannounced::default(),
-            image_digests: BTreeMap::new(),
+            images: BTreeMap::new(),
         };
         let mut seen =
             Self { service: service(revision(1), count), status: ServiceStatus::default(), uid, tasks, nodes: nodes() };

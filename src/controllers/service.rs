@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
 use crate::api::conditions::{Reason, Summary};
@@ -17,9 +18,9 @@ use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, 
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
 use crate::domain::pod::ServiceOwner;
-use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
+use crate::domain::resolve::service::{References, ResolvedService, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
-use crate::domain::service::{self, Action, Nodes, Start, Stop, event_reason};
+use crate::domain::service::{self, Action, EventKind, Nodes, Start, Stop, Telling};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::cache::{Definition, Overdue, TaskPod};
@@ -98,9 +99,10 @@ impl Reconciler for Services {
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let nodes = context.caches.nodes.nodes();
-        let node_tasks = match service.scheduling {
-            Scheduling::Replica => BTreeMap::new(),
-            Scheduling::Daemon { .. } => context.caches.tasks.on_nodes(),
+        let node_tasks = if service.looks_at_node_tasks() {
+            context.caches.tasks.on_nodes(|namespace, name| task_group(context, namespace, name))
+        } else {
+            BTreeMap::new()
         };
         Seen {
             tasks: context.caches.tasks.of(&uid),
@@ -194,12 +196,12 @@ impl Reconciler for Services {
         }
         let known = |id: &str| before.events.iter().any(|event| event.id == id);
         for event in after.events.iter().rev().filter(|event| !known(&event.id)) {
-            let reason = event_reason(&event.message);
-            // Which tasks came and went, status tells: of those there may be many, and an Event is a write.
-            if matches!(reason, "TasksStarted" | "TasksStopped") {
-                continue;
+            let Some(kind) = EventKind::of(&event.message) else { continue };
+            match kind.telling() {
+                Telling::StatusAlone => {}
+                Telling::Normal => context.events.publish(object, false, kind.reason(), &event.message),
+                Telling::Warning => context.events.publish(object, true, kind.reason(), &event.message),
             }
-            context.events.publish(object, reason == "DeploymentBlocked", reason, &event.message);
         }
     }
 
@@ -210,6 +212,14 @@ impl Reconciler for Services {
     fn gone(context: &Context, uid: &Uid) {
         context.caches.tasks.remove_service(uid);
     }
+}
+
+/// "service:" and the name of the service in ECS, which may be another one than that of its object.
+fn task_group(context: &Context, namespace: &str, name: &str) -> String {
+    let object = context.caches.services.get(&ObjectRef::new(name).within(namespace));
+    let service = object.as_ref().and_then(|guard| guard.0.as_ref().ok());
+    let given = service.and_then(|service| service.spec.service_name.as_deref());
+    format!("service:{}", given.unwrap_or(name))
 }
 
 /// Whether the API server takes tasks of this revision, as far as can be seen: there are some, and it has refused none since.
@@ -367,7 +377,7 @@ impl Tasks<'_> {
         write: impl Future<Output = Result<Deleted, WriteError>>,
     ) -> Result<(), WriteError> {
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        index.deleting(service, &stop.pod, &stop.uid, stop.cause);
+        index.deleting(service, &stop.pod, &stop.uid, stop.cause.clone());
         let outcome = write.await;
         match &outcome {
             Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),

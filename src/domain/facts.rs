@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
-use crate::domain::task::{Checks, Gate, TaskState};
+use crate::domain::placement::resources::Resources;
+use crate::domain::task::{Checks, Gate, Target, TaskState};
 
 /// One task pod of a service, as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +32,14 @@ pub struct TaskFact {
     pub node: Option<Arc<str>>,
     /// The node that it is for, where it is the task of a DAEMON service.
     pub pinned_to: Option<Arc<str>>,
+    /// What it reserves of its node.
+    pub reserves: Resources,
     /// Until when neither scale-in nor a deployment may stop it.
     pub protected_until: Option<Timestamp>,
     /// When somebody asked for the pod's deletion.
     pub stop_requested_at: Option<Timestamp>,
+    /// Why Kubernetes takes the pod away, if it does: a `stoppedReason`.
+    pub disruption: Option<Arc<str>>,
     /// Why we asked for the pod's deletion, if it was us. Not known any more after a restart of the operator.
     pub stopped_for: Option<StopCause>,
 }
@@ -58,20 +63,40 @@ impl TaskFact {
             started_at: _,
             node: _,
             pinned_to,
+            reserves: _,
             protected_until,
             stop_requested_at,
+            disruption,
             stopped_for: _,
         } = self;
         (pod, uid, key, revision) == (&later.pod, &later.uid, &later.key, &later.revision)
             && (state, presence) == (&later.state, &later.presence)
             && (pinned_to, protected_until) == (&later.pinned_to, &later.protected_until)
-            && *stop_requested_at == later.stop_requested_at
+            && (stop_requested_at, disruption) == (&later.stop_requested_at, &later.disruption)
+    }
+
+    /// The target groups that have the task as a target: those that know it, as long as it is to serve.
+    pub fn targets(&self) -> &[Target] {
+        match &self.state {
+            TaskState::Running(checks) if self.presence == Presence::Present => &checks.targets,
+            TaskState::Running(_) | TaskState::Pending { .. } | TaskState::Stopped(_) => &[],
+        }
+    }
+
+    /// The target group for which it is unhealthy, if it is.
+    pub fn failing_target(&self) -> Option<&Target> {
+        match &self.state {
+            TaskState::Running(checks) => checks.failing_target(),
+            TaskState::Pending { .. } | TaskState::Stopped(_) => None,
+        }
     }
 
     /// Why the task is stopped if it is so for its health.
     pub fn unhealthy_cause(&self) -> StopCause {
         match &self.state {
-            TaskState::Running(Checks { gate: Gate::Targets, .. }) => StopCause::Targets,
+            TaskState::Running(Checks { gate: Gate::Targets, .. }) => {
+                StopCause::Targets { group: self.failing_target().map(|target| target.group.clone()) }
+            }
             TaskState::Running(_) | TaskState::Pending { .. } | TaskState::Stopped(_) => StopCause::HealthCheck,
         }
     }
@@ -97,17 +122,22 @@ pub struct NodeTasks {
     pub tasks: u64,
     /// Whether one of them belongs to a REPLICA service.
     pub has_replicas: bool,
+    /// What they reserve, but for those that are being stopped.
+    pub reserved: Resources,
 }
 
 /// Why the scheduler stops a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopCause {
     /// There is one too many, or a deployment replaces it.
     Scaling,
     /// A container's health check has failed.
     HealthCheck,
     /// A target group holds it to be unhealthy.
-    Targets,
+    Targets {
+        /// Which, where that can be seen.
+        group: Option<Arc<str>>,
+    },
     /// Its node takes no more tasks.
     Draining,
     /// Its node does not satisfy the placement constraints of a DAEMON service any more.
@@ -126,13 +156,37 @@ pub struct PendingWrites {
     pub deletes: BTreeSet<Uid>,
 }
 
-/// What we did since the service's status was last written: it becomes events there.
+/// What was done since the service's status was last written: it becomes events there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unannounced {
     /// Tasks started.
     pub started: Vec<TaskId>,
     /// Tasks stopped.
     pub stopped: Vec<TaskId>,
+    /// Tasks that a target group got to know.
+    pub registered: Vec<TargetChange>,
+    /// Tasks that it has had to forget.
+    pub deregistered: Vec<TargetChange>,
+}
+
+impl Unannounced {
+    /// Notes the target groups that a task has come to and left from one look at it to the next. Of one that nobody has looked at
+    /// before, nothing is new.
+    pub fn note_targets(&mut self, before: &TaskFact, after: &TaskFact) {
+        let change = |target: &Target| TargetChange { task: after.task_id(), group: target.group.clone() };
+        let lacks = |fact: &TaskFact, target: &Target| fact.targets().iter().all(|known| known.group != target.group);
+        self.registered.extend(after.targets().iter().filter(|target| lacks(before, target)).map(change));
+        self.deregistered.extend(before.targets().iter().filter(|target| lacks(after, target)).map(change));
+    }
+}
+
+/// A task as it comes to a target group, or leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetChange {
+    /// The task.
+    pub task: TaskId,
+    /// The target group.
+    pub group: Arc<str>,
 }
 
 /// Everything a plan for a service knows about its tasks.
@@ -144,6 +198,27 @@ pub struct ServiceTasks {
     pub pending: PendingWrites,
     /// Writes that status does not tell of yet.
     pub unannounced: Unannounced,
-    /// What the images of a deployment's containers were when its first task ran, by container: `sha256:…`.
-    pub image_digests: BTreeMap<DeploymentId, BTreeMap<String, String>>,
+    /// What the images of each deployment turned out to be: its first tasks that ran, up to the first one that told every digest,
+    /// and no more than [`TaskImages::ATTEMPTS_MAX`].
+    pub images: BTreeMap<DeploymentId, Vec<TaskImages>>,
+}
+
+/// What a task that has run tells of its images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskImages {
+    /// The task.
+    pub task: TaskId,
+    /// The digests by container, `sha256:…`. None for an image that has no digest in a registry: it was made on its node.
+    pub digests: BTreeMap<String, Option<String>>,
+}
+
+impl TaskImages {
+    /// "If three or more attempts at establishing the container image digests fail, the deployment continues without image digest
+    /// resolution."
+    pub const ATTEMPTS_MAX: usize = 3;
+
+    /// Whether every digest is known.
+    pub fn are_complete(&self) -> bool {
+        self.digests.values().all(Option::is_some)
+    }
 }

@@ -84,7 +84,7 @@ async fn stop_service_deployment_with_abort_stops_where_it_is() {
     let recorder = namespace.record().await;
     namespace.annotate("web", &format!("ecs.longshore.dev/stop-deployment={id}"));
     namespace.until_reason("web", "DeploymentFailed").await;
-    namespace.until_event("web", "DeploymentStopped", "deployment stopped by user.").await;
+    namespace.until_event("web", ("Normal", "DeploymentStopped"), "deployment stopped by user.").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     recorder.catch_up().await.unwrap();
     assert!(created(&recorder).is_empty());

@@ -55,7 +55,7 @@ async fn the_circuit_breaker_rolls_an_image_that_cannot_be_pulled_back_and_touch
     assert_eq!(status.task_definition.as_deref(), Some("web:1"));
     let refused = status.stopped_tasks.iter().find(|task| task.task_definition == "web:2").unwrap();
     assert!(refused.stopped_reason.starts_with("CannotPullContainerError: "), "{}", refused.stopped_reason);
-    namespace.until_event("web", "DeploymentFailed", "deployment failed: tasks failed to start.").await;
+    namespace.until_event("web", ("Warning", "DeploymentFailed"), "deployment failed: tasks failed to start.").await;
 
     assert_eq!(uids(&namespace.pods().await), old, "no task of the old revision was touched");
     assert_eq!(written(&namespace).await, spec, "what the person wrote stays as it is");
@@ -98,7 +98,9 @@ async fn the_launch_throttle_grows_the_interval_between_attempts_and_a_new_deplo
     let status = namespace.until_service("web", "five attempts", five).await;
     assert_eq!(reason(&status.conditions), "LaunchThrottled");
     let next_attempt_at = status.deployments[0].launches.next_attempt_at.clone().unwrap().0;
-    namespace.until_event("web", "TaskStartImpaired", "is unable to consistently start tasks successfully.").await;
+    namespace
+        .until_event("web", ("Warning", "TaskStartImpaired"), "is unable to consistently start tasks successfully.")
+        .await;
     recorder.catch_up().await.unwrap();
     let created: Vec<_> = created(&recorder).into_iter().filter_map(|pod| pod.metadata.creation_timestamp).collect();
     assert!(created.len() <= 12, "{created:?}");

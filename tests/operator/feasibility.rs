@@ -103,7 +103,7 @@ async fn a_configuration_that_leaves_no_room_says_to_update_it_and_a_wider_one_h
         assert_eq!(message, format!("(service {name}) {BLOCKED}"));
         let told = |status: &longshore::api::ServiceStatus| status.events[0].message == message;
         namespace.until_service(&name, "the event", told).await;
-        namespace.until_event(&name, "DeploymentBlocked", &message).await;
+        namespace.until_event(&name, ("Warning", "DeploymentBlocked"), &message).await;
     }
     recorder.catch_up().await.unwrap();
     assert!(recorder.events().unwrap().is_empty(), "no task was touched");

@@ -237,8 +237,8 @@ impl Namespace {
     }
 
     /// Waits for a Kubernetes Event about a service.
-    pub(crate) async fn until_event(&self, name: &str, reason: &str, message: &str) {
-        let selector = format!("involvedObject.name={name},reason={reason}");
+    pub(crate) async fn until_event(&self, name: &str, (type_, reason): (&str, &str), message: &str) {
+        let selector = format!("involvedObject.name={name},type={type_},reason={reason}");
         let started = std::time::Instant::now();
         loop {
             let listed = self.kubectl(&["get", "events", "--field-selector", &selector, "--output=json"]);
@@ -246,7 +246,7 @@ impl Namespace {
             if listed.contains(message) {
                 return;
             }
-            assert!(started.elapsed() < LIMIT, "no event {reason} of {name} says {message:?}:\n{listed}");
+            assert!(started.elapsed() < LIMIT, "no {type_} event {reason} of {name} says {message:?}:\n{listed}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

@@ -39,7 +39,7 @@ pub struct Deployment {
     /// Attempts used up by task slots of which no pod shows it, as ranges of slots and the attempt, such as `0-3:1`.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub used_attempts: Vec<String>,
-    /// What the circuit breaker has counted. Absent where it is disabled.
+    /// What the circuit breaker has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment_circuit_breaker: Option<DeploymentCircuitBreakerStatus>,
     /// How the deployment's tasks have started so far: what the circuit breaker and the launch throttle go by.
@@ -48,6 +48,9 @@ pub struct Deployment {
     /// Images by digest: what every later task of the deployment runs, whatever its tags have come to mean since.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub container_images: Vec<ContainerImage>,
+    /// Tasks that ran and did not tell the digest of an image with a tag. With three of them the deployment goes on with tags.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    pub unresolved_images: Vec<String>,
     /// The token of `ecs.longshore.dev/force-new-deployment` that the deployment was started with, or had to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub force_new_deployment: Option<String>,
@@ -75,6 +78,10 @@ pub struct Launches {
     /// When the next task may be started; until then the service is throttled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Time>,
+    /// Tasks that no node took for so long that the circuit breaker has counted them, as ranges of slots and the attempt, such as
+    /// `0-3:1`.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    pub unplaced_tasks: Vec<String>,
     /// Unhealthy tasks that have been counted as failed. A task is replaced for its health only once it stands here.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub unhealthy_tasks: Vec<String>,
@@ -113,7 +120,7 @@ pub enum MonitoringStatus {
     Monitoring,
     /// The deployment has ended; it counts no more.
     MonitoringComplete,
-    /// It was switched off.
+    /// It is not enabled.
     Disabled,
 }
 
@@ -135,10 +142,8 @@ pub struct ContainerImage {
 pub enum DeploymentState {
     /// The newest.
     Primary,
-    /// Being replaced; has tasks still.
+    /// Being replaced; has tasks still. Once it has none it is on the list no more.
     Active,
-    /// Replaced.
-    Inactive,
 }
 
 /// How far a rollout has come.
@@ -149,6 +154,6 @@ pub enum RolloutState {
     InProgress,
     /// Every task is replaced and healthy.
     Completed,
-    /// The circuit breaker stopped it.
+    /// The circuit breaker or a person stopped it.
     Failed,
 }

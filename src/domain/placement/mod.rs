@@ -7,5 +7,6 @@
 pub mod constraint;
 pub mod node;
 pub mod query;
+pub mod resources;
 pub mod scale_in;
 pub mod strategy;

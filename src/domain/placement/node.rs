@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
+use crate::domain::placement::resources::Resources;
+
 /// The attribute that names an instance's Availability Zone.
 pub const AVAILABILITY_ZONE: &str = "ecs.availability-zone";
 
@@ -27,6 +29,8 @@ pub struct NodeFact {
     pub created_at: Option<Timestamp>,
     /// The version of the kubelet, which is to a node what the container agent is to a container instance: `v1.34.2`.
     pub kubelet_version: Option<String>,
+    /// What pods may reserve of it, where it says so.
+    pub allocatable: Option<Resources>,
 }
 
 /// A taint, without the time at which it was set.

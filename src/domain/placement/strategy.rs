@@ -55,6 +55,11 @@ impl TryFrom<&PlacementStrategy> for Strategy {
 }
 
 impl Strategy {
+    /// Whether what is left of nodes makes a difference to it.
+    pub fn looks_at_room(&self) -> bool {
+        matches!(self, Self::Binpack(_))
+    }
+
     /// What a service without strategies gets: spread over Availability Zones, and within them over nodes.
     pub fn service_default() -> Vec<Self> {
         let zone = AVAILABILITY_ZONE.parse().map(|name| Self::Spread(SpreadField::Attribute(name)));

@@ -41,7 +41,7 @@ pub struct ResolvedService {
     pub has_cluster: bool,
     /// What health depends on besides the checks themselves.
     pub health_periods: HealthPeriods,
-    /// `deploymentCircuitBreaker`.
+    /// `deploymentCircuitBreaker`, where it is enabled.
     pub circuit_breaker: Option<DeploymentCircuitBreaker>,
     /// Whether a task that dies right after it ran counts as one that failed to start.
     pub count_early_exits: bool,
@@ -53,6 +53,13 @@ pub struct ResolvedService {
     pub control: Control,
     /// Members that have no effect yet.
     pub not_implemented: Vec<String>,
+}
+
+impl ResolvedService {
+    /// Whether what runs on the nodes, whatever its service, makes a difference to it.
+    pub fn looks_at_node_tasks(&self) -> bool {
+        matches!(self.scheduling, Scheduling::Daemon { .. }) || self.strategies.iter().any(Strategy::looks_at_room)
+    }
 }
 
 /// Where the tasks of a service go.
@@ -133,7 +140,9 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
             healthy_after: seconds(kubernetes.and_then(|k| k.healthy_after_seconds), HEALTHY_AFTER),
             grace: seconds(spec.health_check_grace_period_seconds, 0),
         },
-        circuit_breaker: configuration.and_then(|c| c.deployment_circuit_breaker.clone()),
+        circuit_breaker: configuration
+            .and_then(|c| c.deployment_circuit_breaker.clone())
+            .filter(|breaker| breaker.enable),
         count_early_exits: kubernetes.and_then(|k| k.count_early_exits).unwrap_or(true),
         deregistration_delay: given(kubernetes.and_then(|k| k.deregistration_delay_seconds), delay),
         strategies: strategies.unwrap_or_default(),

@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::domain::resolve::service::Target;
 use crate::domain::service::Observed;
-use crate::domain::service::slots::UsedAttempts;
+use crate::domain::service::slots::SlotAttempts;
 use crate::domain::service::view::{DeploymentTasks, View};
 
 /// A deployment of a service.
@@ -18,7 +18,7 @@ use crate::domain::service::view::{DeploymentTasks, View};
 pub(super) struct Deployment {
     pub(super) id: DeploymentId,
     pub(super) revision: RevisionName,
-    pub(super) used_attempts: UsedAttempts,
+    pub(super) used_attempts: SlotAttempts,
     /// What status said of it before, or would have said.
     pub(super) record: DeploymentStatus,
 }
@@ -36,6 +36,8 @@ pub(super) struct Failure {
 pub(super) enum FailureCause {
     /// The circuit breaker has counted to its threshold.
     CircuitBreaker,
+    /// It is enabled, and the digests of images could not be told.
+    ImageDigests,
     /// A person has asked for it.
     Person,
 }
@@ -139,6 +141,9 @@ impl Deployments {
         failed.record.rollout_state = Some(RolloutState::Failed);
         failed.record.rollout_state_reason = Some(match failure.cause {
             FailureCause::CircuitBreaker => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+            FailureCause::ImageDigests => {
+                "ECS deployment circuit breaker: container image digests could not be established.".to_owned()
+            }
             FailureCause::Person => format!("ECS deployment {} stopped by user.", failed.id),
         });
         let id = failed.id;
@@ -150,7 +155,7 @@ impl Deployments {
         if let Some(mut back) = back {
             back.record.rollout_state = Some(RolloutState::InProgress);
             back.record.rollout_state_reason = Some(match failure.cause {
-                FailureCause::CircuitBreaker => {
+                FailureCause::CircuitBreaker | FailureCause::ImageDigests => {
                     format!("ECS deployment circuit breaker: rolling back to deploymentId {}.", back.id)
                 }
                 FailureCause::Person => format!("ECS deployment rolling back to deploymentId {}.", back.id),
@@ -218,7 +223,7 @@ impl Deployment {
         Some(Self {
             id: record.id.parse().ok()?,
             revision: record.task_definition.parse().ok()?,
-            used_attempts: UsedAttempts::parse(&record.used_attempts),
+            used_attempts: SlotAttempts::parse(&record.used_attempts),
             record: record.clone(),
         })
     }
@@ -241,9 +246,10 @@ impl Deployment {
             deployment_circuit_breaker: None,
             launches: Launches::default(),
             container_images: Vec::new(),
+            unresolved_images: Vec::new(),
             force_new_deployment: token,
         };
-        Self { id, revision: revision.clone(), used_attempts: UsedAttempts::default(), record }
+        Self { id, revision: revision.clone(), used_attempts: SlotAttempts::default(), record }
     }
 
     /// A deployment whose last task has gone long ago, as its record in the history has it.
@@ -255,7 +261,12 @@ impl Deployment {
             container_images: past.container_images.clone(),
             ..begun.record
         };
-        Some(Self { used_attempts: UsedAttempts::parse(&past.used_attempts), record, ..begun })
+        Some(Self { used_attempts: SlotAttempts::parse(&past.used_attempts), record, ..begun })
+    }
+
+    /// Whether it has neither completed nor failed.
+    pub(super) fn is_in_progress(&self) -> bool {
+        matches!(self.record.rollout_state, None | Some(RolloutState::InProgress))
     }
 
     pub(super) fn is(&self, state: RolloutState) -> bool {

@@ -1,5 +1,7 @@
 //! Service events in ECS's own sentences: the last 100, newest first, as `describe-services` returns them.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -13,6 +15,9 @@ const TASKS_NAMED: usize = 10;
 /// "Duplicate service events are suppressed until either the cause clears or six hours have passed."
 const SUPPRESSED_FOR: SignedDuration = SignedDuration::from_hours(6);
 
+/// A target group by its name.
+pub(super) type TargetGroup = Arc<str>;
+
 /// Something that ECS tells of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -20,6 +25,12 @@ pub(super) enum Notice {
     Started(Vec<TaskId>),
     /// Tasks were stopped.
     Stopped(Vec<TaskId>),
+    /// A target group got to know tasks.
+    Registered(TargetGroup, usize),
+    /// Tasks left a target group.
+    Deregistered(TargetGroup, usize),
+    /// Tasks of a deployment were asked to stop, and go on serving the connections they have.
+    Draining(DeploymentId, usize),
     /// A deployment replaced all others.
     DeploymentCompleted(DeploymentId),
     /// The service runs what it should.
@@ -28,12 +39,25 @@ pub(super) enum Notice {
     DeploymentBlocked,
     /// The circuit breaker has ended a deployment.
     DeploymentFailed(DeploymentId),
+    /// The same, because the digests of images could not be told.
+    DeploymentFailedForDigests(DeploymentId),
+    /// A deployment runs what its image tags mean from one start to the next.
+    RunsTags(DeploymentId),
     /// A person has ended a deployment.
     DeploymentStopped(DeploymentId),
     /// The service goes back to an earlier deployment.
     RollingBack(DeploymentId),
-    /// A task has failed its health checks.
+    /// A task has failed the health checks of its containers.
     Unhealthy(String),
+    /// A task is unhealthy for a target group, for a reason in the load balancer's words.
+    UnhealthyTarget {
+        /// The task.
+        task: String,
+        /// The target group.
+        group: TargetGroup,
+        /// The reason; empty where there is none.
+        reason: String,
+    },
     /// Tasks fail to start again and again.
     StartImpaired,
     /// No node takes a task; the scheduler's reason.
@@ -50,6 +74,15 @@ impl Notice {
             Self::Stopped(tasks) => {
                 format!("(service {service}) has stopped {} running tasks: {}.", tasks.len(), named(tasks))
             }
+            Self::Registered(group, targets) => {
+                format!("(service {service}) registered {targets} targets in (target-group {group})")
+            }
+            Self::Deregistered(group, targets) => {
+                format!("(service {service}) deregistered {targets} targets in (target-group {group})")
+            }
+            Self::Draining(deployment, tasks) => {
+                format!("(service {service}, taskSet {deployment}) has begun draining connections on {tasks} tasks.")
+            }
             Self::DeploymentCompleted(deployment) => {
                 format!("(service {service}) (deployment {deployment}) deployment completed.")
             }
@@ -61,11 +94,23 @@ impl Notice {
             Self::DeploymentFailed(deployment) => {
                 format!("(service {service}) (deployment {deployment}) deployment failed: tasks failed to start.")
             }
+            Self::DeploymentFailedForDigests(deployment) => format!(
+                "(service {service}) (deployment {deployment}) deployment failed: container image digests could not be \
+                 established."
+            ),
+            Self::RunsTags(deployment) => format!(
+                "(service {service}) (deployment {deployment}) continues without image digest resolution: an image has no \
+                 digest in a registry."
+            ),
             Self::DeploymentStopped(deployment) => {
                 format!("(service {service}) (deployment {deployment}) deployment stopped by user.")
             }
             Self::RollingBack(deployment) => format!("(service {service}) rolling back to deployment {deployment}."),
             Self::Unhealthy(task) => format!("(service {service}) (task {task}) failed container health checks."),
+            Self::UnhealthyTarget { task, group, reason } => {
+                let due = if reason.is_empty() { String::new() } else { format!(" due to (reason {reason})") };
+                format!("(service {service}) (task {task}) is unhealthy in (target-group {group}){due}.")
+            }
             Self::StartImpaired => {
                 format!("(service {service}) is unable to consistently start tasks successfully.")
             }
@@ -79,26 +124,6 @@ impl Notice {
             ),
         }
     }
-}
-
-/// The reason under which a sentence becomes a Kubernetes Event, after the names that ECS gives EventBridge.
-pub fn event_reason(message: &str) -> &'static str {
-    let reasons = [
-        (" has started ", "TasksStarted"),
-        (" has stopped ", "TasksStopped"),
-        (" deployment completed.", "DeploymentCompleted"),
-        (" has reached a steady state.", "SteadyState"),
-        (" was unable to stop or start tasks during a deployment", "DeploymentBlocked"),
-        (" deployment failed: ", "DeploymentFailed"),
-        (" deployment stopped by user.", "DeploymentStopped"),
-        (" rolling back to deployment ", "RollingBack"),
-        (" failed container health checks.", "TaskUnhealthy"),
-        (" is unable to consistently start tasks successfully.", "TaskStartImpaired"),
-        (" was unable to place a task ", "TaskPlacementFailure"),
-        (" was unable to scale in.", "TasksProtected"),
-    ];
-    let reason = reasons.iter().find(|(part, _)| message.contains(part));
-    reason.map_or("ServiceEvent", |(_, reason)| reason)
 }
 
 /// `(task a) (task b)`, and how many more there are: a sentence about 500 tasks stays one that a person can read.
@@ -139,6 +164,7 @@ pub(super) fn announce(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::service::event_kind::{EventKind, Telling};
 
     fn messages(events: &[ServiceEvent]) -> Vec<&str> {
         events.iter().map(|event| event.message.as_str()).collect()
@@ -148,15 +174,149 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    #[test]
-    fn events_are_in_the_words_of_ecs() {
+    /// A notice, its sentence, what it is about and where that is told.
+    type Row = (Notice, &'static str, EventKind, Telling);
+
+    /// Those that are about tasks.
+    fn of_tasks() -> Vec<Row> {
+        use Telling::{StatusAlone, Warning};
         let tasks = |n: usize| (0..n).map(|n| TaskId::of_pod(&format!("web-{n}"))).collect();
-        assert_eq!(Notice::Started(tasks(2)).sentence("web"), "(service web) has started 2 tasks: (task 0) (task 1).");
-        assert!(Notice::Stopped(tasks(12)).sentence("web").ends_with("(task 9) and 2 more."));
-        assert_eq!(
-            Notice::DeploymentCompleted(DeploymentId(7)).sentence("web"),
-            "(service web) (deployment ecs-svc/7) deployment completed."
-        );
+        let id = DeploymentId(7);
+        let group: TargetGroup = "k8s-web".into();
+        let timed_out = "Request timed out".to_owned();
+        let unhealthy = Notice::UnhealthyTarget { task: "a".to_owned(), group: group.clone(), reason: timed_out };
+        vec![
+            (
+                Notice::Started(tasks(2)),
+                "(service web) has started 2 tasks: (task 0) (task 1).",
+                EventKind::TasksStarted,
+                StatusAlone,
+            ),
+            (
+                Notice::Stopped(tasks(1)),
+                "(service web) has stopped 1 running tasks: (task 0).",
+                EventKind::TasksStopped,
+                StatusAlone,
+            ),
+            (
+                Notice::Registered(group.clone(), 2),
+                "(service web) registered 2 targets in (target-group k8s-web)",
+                EventKind::TargetsChanged,
+                StatusAlone,
+            ),
+            (
+                Notice::Deregistered(group, 1),
+                "(service web) deregistered 1 targets in (target-group k8s-web)",
+                EventKind::TargetsChanged,
+                StatusAlone,
+            ),
+            (
+                Notice::Draining(id, 3),
+                "(service web, taskSet ecs-svc/7) has begun draining connections on 3 tasks.",
+                EventKind::ConnectionsDraining,
+                StatusAlone,
+            ),
+            (
+                Notice::Unhealthy("a".to_owned()),
+                "(service web) (task a) failed container health checks.",
+                EventKind::TaskUnhealthy,
+                Warning,
+            ),
+            (
+                unhealthy,
+                "(service web) (task a) is unhealthy in (target-group k8s-web) due to (reason Request timed out).",
+                EventKind::TaskUnhealthy,
+                Warning,
+            ),
+            (
+                Notice::StartImpaired,
+                "(service web) is unable to consistently start tasks successfully.",
+                EventKind::TaskStartImpaired,
+                Warning,
+            ),
+            (
+                Notice::Unplaced("0/3 nodes are available.".to_owned()),
+                "(service web) was unable to place a task because no container instance met all of its requirements. \
+                 0/3 nodes are available.",
+                EventKind::TaskPlacementFailure,
+                Warning,
+            ),
+            (
+                Notice::Protected(id),
+                "(service web) was unable to reach steady state because task set (ecs-svc/7) was unable to scale in. \
+                 Reason: The number of protected tasks are more than the desired count of tasks",
+                EventKind::TasksProtected,
+                Warning,
+            ),
+        ]
+    }
+
+    /// Those that are about deployments.
+    fn of_deployments() -> Vec<Row> {
+        use Telling::{Normal, Warning};
+        let id = DeploymentId(7);
+        vec![
+            (
+                Notice::DeploymentCompleted(id),
+                "(service web) (deployment ecs-svc/7) deployment completed.",
+                EventKind::DeploymentCompleted,
+                Normal,
+            ),
+            (Notice::SteadyState, "(service web) has reached a steady state.", EventKind::SteadyState, Normal),
+            (
+                Notice::DeploymentBlocked,
+                "(service web) was unable to stop or start tasks during a deployment because of the service deployment \
+                 configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
+                EventKind::DeploymentBlocked,
+                Warning,
+            ),
+            (
+                Notice::DeploymentFailed(id),
+                "(service web) (deployment ecs-svc/7) deployment failed: tasks failed to start.",
+                EventKind::DeploymentFailed,
+                Warning,
+            ),
+            (
+                Notice::DeploymentFailedForDigests(id),
+                "(service web) (deployment ecs-svc/7) deployment failed: container image digests could not be established.",
+                EventKind::DeploymentFailed,
+                Warning,
+            ),
+            (
+                Notice::RunsTags(id),
+                "(service web) (deployment ecs-svc/7) continues without image digest resolution: an image has no digest in \
+                 a registry.",
+                EventKind::ImageDigestsUnresolved,
+                Warning,
+            ),
+            (
+                Notice::DeploymentStopped(id),
+                "(service web) (deployment ecs-svc/7) deployment stopped by user.",
+                EventKind::DeploymentStopped,
+                Normal,
+            ),
+            (
+                Notice::RollingBack(id),
+                "(service web) rolling back to deployment ecs-svc/7.",
+                EventKind::RollingBack,
+                Normal,
+            ),
+        ]
+    }
+
+    #[test]
+    fn events_are_in_the_words_of_ecs_and_failures_are_told_as_warnings() {
+        for (notice, sentence, kind, telling) in of_tasks().into_iter().chain(of_deployments()) {
+            assert_eq!(notice.sentence("web"), sentence);
+            assert_eq!(EventKind::of(sentence), Some(kind), "{sentence}");
+            assert_eq!(kind.telling(), telling, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_names_no_more_than_ten_tasks() {
+        let tasks = (0..12).map(|n| TaskId::of_pod(&format!("web-{n}"))).collect();
+        assert!(Notice::Stopped(tasks).sentence("web").ends_with("(task 9) and 2 more."));
     }
 
     #[test]

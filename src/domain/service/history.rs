@@ -8,7 +8,7 @@ use crate::api::{
     Deployment as DeploymentStatus, DeploymentState, Rollback, RolloutState, ServiceDeployment, ServiceDeploymentStatus,
 };
 use crate::domain::service::deployments::{Ended, FailureCause};
-use crate::domain::service::slots::UsedAttempts;
+use crate::domain::service::slots::SlotAttempts;
 use crate::domain::service::view::View;
 
 /// How many deployments are kept. The last one that succeeded is, however long ago it was: it is where a rollback goes.
@@ -35,7 +35,7 @@ pub(super) fn record(
         let left = before.iter().find(|deployment| deployment.id == past.id).filter(|_| current.is_none());
         if let Some(left) = left {
             // Nothing else remembers these once the deployment has left the list of those that have tasks.
-            let used = UsedAttempts::parse(&left.used_attempts);
+            let used = SlotAttempts::parse(&left.used_attempts);
             let tasks = past.id.parse().ok().and_then(|id: DeploymentId| view.deployments.get(&id));
             past.used_attempts = tasks.map_or_else(|| used.clone(), |tasks| used.clone().after(tasks)).to_ranges();
             past.container_images.clone_from(&left.container_images);
@@ -132,6 +132,9 @@ fn failed(cause: FailureCause, rolled_back: bool) -> String {
     match cause {
         FailureCause::CircuitBreaker => {
             format!("Service deployment {what} because the circuit breaker threshold was exceeded.")
+        }
+        FailureCause::ImageDigests => {
+            format!("Service deployment {what} because the container image digests could not be established.")
         }
         FailureCause::Person => format!("Service deployment {what} by user."),
     }

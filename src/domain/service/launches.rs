@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::domain::facts::TaskFact;
 use crate::domain::resolve::service::ResolvedService;
+use crate::domain::service::slots::SlotAttempts;
 use crate::domain::service::view::{DeploymentTasks, Stopped};
 
 /// "the interval between restart attempts … up to 27 minutes".
@@ -31,7 +32,9 @@ struct Counted {
     at: Timestamp,
     /// The attempt of its slot that the task was.
     attempt: i32,
-    /// Whether the throttle counts it, too. ECS's does not know tasks that reached RUNNING.
+    /// Whether the circuit breaker counts it: it has not if it has counted the task before.
+    breaks: bool,
+    /// Whether the throttle counts it. ECS's does not know tasks that reached RUNNING, nor does one that waits for a node.
     throttles: bool,
 }
 
@@ -41,6 +44,8 @@ pub(super) struct Failures {
     counted: Vec<Counted>,
     /// The unhealthy tasks that have been counted and are there still.
     unhealthy: Vec<String>,
+    /// The tasks that no node took, and that have been counted for it.
+    unplaced: SlotAttempts,
     reached_running: bool,
 }
 
@@ -64,11 +69,15 @@ impl Failures {
             let in_scope = service.count_early_exits || !(ran(stopped) || reached_running);
             in_scope && stopped.end.died_early(service.health_periods)
         };
+        // A circuit breaker that is switched on counts from nothing.
+        let breaker = service.circuit_breaker.as_ref();
+        let mut unplaced = breaker.map(|_| SlotAttempts::parse(&launches.unplaced_tasks)).unwrap_or_default();
         let stopped = unrecorded.iter().filter(counts);
         let mut counted: Vec<_> = stopped
             .map(|stopped| Counted {
                 at: stopped.end.at.unwrap_or(now),
                 attempt: attempt(stopped.task),
+                breaks: !unplaced.has(stopped.task.key),
                 throttles: true,
             })
             .collect();
@@ -79,11 +88,21 @@ impl Failures {
         for task in known.iter().chain(&new).take(UNHEALTHY_MAX) {
             let id = task.task_id().to_string();
             if !named.contains(id.as_str()) {
-                counted.push(Counted { at: now, attempt: attempt(task), throttles: service.count_early_exits });
+                let throttles = service.count_early_exits;
+                counted.push(Counted { at: now, attempt: attempt(task), breaks: true, throttles });
             }
             unhealthy.push(id);
         }
-        Self { counted, unhealthy, reached_running }
+        // "Placement failures" are of stage one. Here such a task goes on waiting: an autoscaler may yet make room for it.
+        if breaker.is_some() && !reached_running {
+            for task in tasks.not_launched(now) {
+                if !unplaced.has(task.key) {
+                    unplaced.enter(task.key);
+                    counted.push(Counted { at: now, attempt: attempt(task), breaks: true, throttles: false });
+                }
+            }
+        }
+        Self { counted, unhealthy, unplaced, reached_running }
     }
 
     /// How the launches have gone after the pass.
@@ -112,11 +131,12 @@ impl Failures {
             last_failed_attempt,
             last_failed_at: last_failed_at.map(Time),
             next_attempt_at: next_attempt_at.map(Time),
+            unplaced_tasks: if recovered { Vec::new() } else { self.unplaced.to_ranges() },
             unhealthy_tasks: self.unhealthy.clone(),
         }
     }
 
-    /// What the circuit breaker of a deployment in progress has counted after the pass. None where the service has none.
+    /// What the circuit breaker of a deployment in progress has counted after the pass.
     pub(super) fn circuit_breaker(
         &self,
         before: Option<DeploymentCircuitBreakerStatus>,
@@ -124,22 +144,28 @@ impl Failures {
         (was, is): (&Launches, &Launches),
         rollout: Option<RolloutState>,
         desired: usize,
-    ) -> Option<DeploymentCircuitBreakerStatus> {
-        let configuration = configuration.filter(|configuration| configuration.enable)?;
+    ) -> DeploymentCircuitBreakerStatus {
+        let Some(configuration) = configuration else {
+            let status = MonitoringStatus::Disabled;
+            return DeploymentCircuitBreakerStatus { status, failure_count: 0, threshold: 0 };
+        };
         let threshold = threshold(configuration, desired);
         let counted = before.map_or(0, |before| before.failure_count);
-        let status = |status, failure_count| Some(DeploymentCircuitBreakerStatus { status, failure_count, threshold });
+        let status = |status, failure_count| DeploymentCircuitBreakerStatus { status, failure_count, threshold };
         match rollout {
             Some(RolloutState::Completed) => return status(MonitoringStatus::MonitoringComplete, counted),
             Some(RolloutState::Failed) => {
-                return status(before.map_or(MonitoringStatus::MonitoringComplete, |b| b.status), counted);
+                let ended = before.filter(|before| before.status == MonitoringStatus::Triggered);
+                return status(ended.map_or(MonitoringStatus::MonitoringComplete, |ended| ended.status), counted);
             }
             Some(RolloutState::InProgress) | None => {}
         }
         let (healthy, was_healthy) = (is.last_healthy_at.as_ref(), was.last_healthy_at.as_ref());
         let reset =
             configuration.reset_on_healthy_task.unwrap_or(true) && healthy.map(|at| at.0) > was_healthy.map(|at| at.0);
-        let new = self.counted.iter().filter(|failed| !reset || healthy.is_none_or(|healthy| failed.at >= healthy.0));
+        let counts =
+            |failed: &&Counted| failed.breaks && (!reset || healthy.is_none_or(|healthy| failed.at >= healthy.0));
+        let new = self.counted.iter().filter(counts);
         let new = i32::try_from(new.count()).unwrap_or(i32::MAX);
         let count = if reset { new } else { counted.saturating_add(new) };
         if count >= threshold {

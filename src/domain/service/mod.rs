@@ -15,11 +15,13 @@
 //! history        the record of deployments
 //! status         counts, rollout state, conditions
 //! events         ECS's sentences
+//! event_kind     what they are about
 //! ```
 
 mod bounds;
 mod daemon;
 mod deployments;
+mod event_kind;
 mod events;
 mod history;
 mod image_digests;
@@ -55,7 +57,7 @@ use scale_in::ScaleIn;
 use status::{Findings, Obstacle};
 use view::{DeploymentTasks, Stopped, View};
 
-pub use events::event_reason;
+pub use event_kind::{EventKind, Telling};
 pub use view::Nodes;
 
 /// Most tasks that one pass starts; the next one goes on. ECS itself starts 500 tasks a minute.
@@ -140,7 +142,7 @@ pub struct Observed<'a> {
     pub tasks: &'a ServiceTasks,
     /// The nodes.
     pub nodes: &'a Nodes,
-    /// What runs on each node. Looked up for DAEMON services only.
+    /// What runs on each node. Looked up where [`ResolvedService::looks_at_node_tasks`].
     pub node_tasks: &'a BTreeMap<String, NodeTasks>,
 }
 
@@ -167,7 +169,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let new = deployments.primary().map_or(&none, tasks_of);
     let primary = deployments.primary().map(|primary| primary.id);
     let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
-    let order = ScaleIn::new(&seen.service.strategies, seen.nodes, &view, now);
+    let order = ScaleIn::new(&seen.service.strategies, seen.nodes, seen.node_tasks, &view, now);
 
     let is_counted = |task: &TaskFact| {
         let id = task.task_id().to_string();
@@ -188,9 +190,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     };
 
     let mut actions = stopped::actions(&view, seen.status);
-    let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, *cause));
+    let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, cause.clone()));
     actions.extend(others.map(Action::StopTask));
-    let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, *cause));
+    let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
     actions.extend(healthy.map(Action::StopTask));
     actions.extend(starts(seen, &deployments, &view, &moves).into_iter().map(Action::StartTask));
     let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));

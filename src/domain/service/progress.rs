@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::RolloutState;
+use crate::api::{MonitoringStatus, RolloutState};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::{Deployment, Deployments, Failure, FailureCause};
 use crate::domain::service::launches::Failures;
@@ -22,9 +22,9 @@ pub(super) fn advance(
     bounds: Bounds,
     now: Timestamp,
 ) -> bool {
-    pin_images(deployments, seen);
+    let unresolved = resolve_images(deployments, seen);
     let tripped = count_failures(deployments, seen, view, unrecorded, bounds, now);
-    if let Some(failure) = tripped.or_else(|| asked_to_end(deployments, seen)) {
+    if let Some(failure) = tripped.or(unresolved).or_else(|| asked_to_end(deployments, seen)) {
         deployments.fail(failure, &seen.status.service_deployments, view, now);
     }
     let none = DeploymentTasks::default();
@@ -63,13 +63,28 @@ pub(super) fn phase(primary: &Deployment, seen: &Observed<'_>, now: Timestamp) -
     }
 }
 
-fn pin_images(deployments: &mut Deployments, seen: &Observed<'_>) {
-    for deployment in deployments.iter_mut().filter(|deployment| deployment.record.container_images.is_empty()) {
-        let digests = seen.tasks.image_digests.get(&deployment.id);
-        if let Some((definition, digests)) = seen.definitions.get(&deployment.revision).zip(digests) {
-            deployment.record.container_images = image_digests::resolve(definition, digests);
+/// Pins deployments to what their images have turned out to be. Returns how the PRIMARY deployment fails, if it does: "If three
+/// or more attempts at establishing the container image digests fail, the deployment continues without image digest resolution.
+/// If the deployment circuit breaker is enabled, the deployment is additionally failed and rolled back." The way back is taken
+/// with whatever images it had.
+fn resolve_images(deployments: &mut Deployments, seen: &Observed<'_>) -> Option<Failure> {
+    let is_way_back = deployments.is_rolled_back;
+    let primary = deployments.primary().map(|primary| primary.id);
+    let mut failure = None;
+    for deployment in deployments.iter_mut().filter(|deployment| !image_digests::is_settled(&deployment.record)) {
+        let images = seen.tasks.images.get(&deployment.id);
+        let Some((definition, images)) = seen.definitions.get(&deployment.revision).zip(images) else { continue };
+        image_digests::resolve(&mut deployment.record, definition, images);
+        let is_judged = Some(deployment.id) == primary && deployment.is_in_progress() && !is_way_back;
+        if is_judged && image_digests::has_failed(&deployment.record) {
+            failure = seen
+                .service
+                .circuit_breaker
+                .as_ref()
+                .map(|breaker| Failure { cause: FailureCause::ImageDigests, rollback: breaker.rollback });
         }
     }
+    failure
 }
 
 /// Enters what failed since status was last written. Returns how the PRIMARY deployment fails, if it does.
@@ -102,13 +117,11 @@ fn count_failures(
             deployment.record.rollout_state,
             bounds.desired,
         );
-        let in_progress = matches!(deployment.record.rollout_state, None | Some(RolloutState::InProgress));
-        let tripped = breaker.is_some_and(|breaker| breaker.failure_count >= breaker.threshold) && in_progress;
-        failure = tripped.then(|| Failure {
-            cause: FailureCause::CircuitBreaker,
-            rollback: configuration.is_some_and(|configuration| configuration.rollback),
-        });
-        deployment.record.deployment_circuit_breaker = breaker;
+        let tripped = breaker.status == MonitoringStatus::Triggered && deployment.is_in_progress();
+        failure = configuration
+            .filter(|_| tripped)
+            .map(|configuration| Failure { cause: FailureCause::CircuitBreaker, rollback: configuration.rollback });
+        deployment.record.deployment_circuit_breaker = Some(breaker);
     }
     failure
 }
@@ -119,7 +132,7 @@ fn asked_to_end(deployments: &Deployments, seen: &Observed<'_>) -> Option<Failur
     let primary = deployments.primary()?;
     let control = &seen.service.control;
     let rollback = control.rollback == Some(primary.id);
-    let in_progress = matches!(primary.record.rollout_state, None | Some(RolloutState::InProgress));
+    let in_progress = primary.is_in_progress();
     let stop = control.stop == Some(primary.id) && in_progress;
     let has_way_back = deployments.way_back(&seen.status.service_deployments).is_some();
     let asked = stop || (rollback && (in_progress || has_way_back));

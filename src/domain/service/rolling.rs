@@ -196,13 +196,13 @@ impl<'a> Rollout<'a, '_> {
         let starting = self.all().any(|tasks| tasks.starting() > 0);
         let old = self.old.iter().flat_map(|old| &old.tasks.unhealthy).copied().filter(|task| (self.is_counted)(task));
         let old: Vec<_> = old.take(replaced.max(lacking_room).min(counts.unwanted)).collect();
-        counts.stop(old.len());
+        counts.stop_unhealthy(old.len());
         let replaced = replaced.saturating_sub(old.len());
         let in_place = usize::from(lacking_room > 0 && !starting && old.is_empty());
         let counted = self.new.unhealthy.iter().copied().filter(|task| (self.is_counted)(task));
         let new = counted.take(replaced.max(in_place).min(counts.unwanted));
         let new: Vec<_> = new.collect();
-        counts.stop(new.len());
+        counts.stop_unhealthy(new.len());
         moves.stop_others.extend(old.into_iter().chain(new).map(|task| (task, task.unhealthy_cause())));
     }
 
@@ -258,9 +258,15 @@ impl<'a> Rollout<'a, '_> {
 }
 
 impl Counts {
+    /// Tasks in their first 40 seconds go.
     fn stop(&mut self, count: usize) {
-        self.active = self.active.saturating_sub(count);
+        self.stop_unhealthy(count);
         self.serving = self.serving.saturating_sub(count);
+    }
+
+    /// Unhealthy tasks go: they have not been serving.
+    fn stop_unhealthy(&mut self, count: usize) {
+        self.active = self.active.saturating_sub(count);
         self.unwanted = self.unwanted.saturating_sub(count);
     }
 
@@ -274,7 +280,7 @@ impl Counts {
     fn stop_healthy<'a>(&mut self, tasks: Vec<&'a TaskFact>, cause: StopCause, moves: &mut Moves<'a>) {
         self.evict(tasks.len());
         self.active = self.active.saturating_sub(tasks.len());
-        moves.stop_healthy.extend(tasks.into_iter().map(|task| (task, cause)));
+        moves.stop_healthy.extend(tasks.into_iter().zip(std::iter::repeat(cause)));
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::names::TaskId;
-use crate::domain::facts::TaskFact;
+use crate::domain::facts::{NodeTasks, TaskFact};
 use crate::domain::placement::node::NodeFact;
-use crate::domain::placement::scale_in::{Candidate, Resources, Surroundings, stop_order};
+use crate::domain::placement::resources::Resources;
+use crate::domain::placement::scale_in::{Candidate, Surroundings, stop_order};
 use crate::domain::placement::strategy::Strategy;
 use crate::domain::service::view::{DeploymentTasks, Nodes, View};
 
@@ -16,12 +17,29 @@ pub(super) struct ScaleIn<'a> {
     strategies: &'a [Strategy],
     nodes: &'a Nodes,
     view: &'a View<'a>,
+    /// What is left of each node, where the strategies ask for it.
+    room: BTreeMap<String, Resources>,
     now: Timestamp,
 }
 
 impl<'a> ScaleIn<'a> {
-    pub(super) fn new(strategies: &'a [Strategy], nodes: &'a Nodes, view: &'a View<'a>, now: Timestamp) -> Self {
-        Self { strategies, nodes, view, now }
+    pub(super) fn new(
+        strategies: &'a [Strategy],
+        nodes: &'a Nodes,
+        node_tasks: &BTreeMap<String, NodeTasks>,
+        view: &'a View<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let room = |(name, node): (&String, &NodeFact)| {
+            let reserved = node_tasks.get(name).map(|tasks| tasks.reserved).unwrap_or_default();
+            Some((name.clone(), node.allocatable?.minus(reserved)))
+        };
+        let room = if strategies.iter().any(Strategy::looks_at_room) {
+            nodes.iter().filter_map(room).collect()
+        } else {
+            BTreeMap::new()
+        };
+        Self { strategies, nodes, view, room, now }
     }
 
     /// The first `count` of the tasks that may be stopped.
@@ -36,13 +54,13 @@ impl<'a> ScaleIn<'a> {
         let by_id: BTreeMap<TaskId, &TaskFact> = tasks.iter().map(|task| (task.task_id(), *task)).collect();
         let candidates: Vec<_> = by_id
             .iter()
-            .map(|(id, task)| Candidate { task: id, node: self.node(task), reserves: Resources::default() })
+            .map(|(id, task)| Candidate { task: id, node: self.node(task), reserves: task.reserves })
             .collect();
         let chosen: BTreeSet<&str> = tasks.iter().map(|task| task.pod.as_str()).collect();
         let others = self.view.deployments.values().flat_map(DeploymentTasks::seen_active);
         let staying: Vec<_> =
             others.filter(|task| !chosen.contains(task.pod.as_str())).filter_map(|task| self.node(task)).collect();
-        let around = Surroundings { strategies: self.strategies, staying: &staying, room: &BTreeMap::new() };
+        let around = Surroundings { strategies: self.strategies, staying: &staying, room: &self.room };
         let order = stop_order(&candidates, &around);
         order.into_iter().take(count).filter_map(|id| by_id.get(id).copied()).collect()
     }

@@ -5,7 +5,7 @@
 //! the same pod, and so does an operator that was killed between a create and its status write.
 //!
 //! The attempt comes from the pods that can be seen. Once the last pod of a slot has gone, only status remembers how far its
-//! count had come: [`UsedAttempts`].
+//! count had come: [`SlotAttempts`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use crate::domain::service::view::DeploymentTasks;
 /// More tasks than any service has (ECS allows 5,000).
 const SLOTS_MAX: usize = 1_000_000;
 
-/// The highest attempt of the tasks that have ended, by slot. Kept in status as ranges: `0-3:1` says that the
-/// slots 0 to 3 have each held one task.
+/// An attempt for each of some slots: the highest of the tasks that have ended, or the one that something is known of. Kept in
+/// status as ranges: `0-3:1` says that the slots 0 to 3 have each held one task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct UsedAttempts(BTreeMap<u32, u32>);
+pub(super) struct SlotAttempts(BTreeMap<u32, u32>);
 
-impl UsedAttempts {
+impl SlotAttempts {
     /// Reads the ranges in status. What does not read as a range is left out: a person has edited it.
     pub(super) fn parse(ranges: &[String]) -> Self {
         let range = |text: &String| -> Option<(u32, u32, u32)> {
@@ -58,6 +58,16 @@ impl UsedAttempts {
         self
     }
 
+    /// Enters one task.
+    pub(super) fn enter(&mut self, task: TaskKey) {
+        self.0.insert(task.slot, task.attempt);
+    }
+
+    /// Whether this very task is entered.
+    pub(super) fn has(&self, task: TaskKey) -> bool {
+        self.0.get(&task.slot) == Some(&task.attempt)
+    }
+
     fn next(&self, slot: u32) -> u32 {
         self.0.get(&slot).copied().unwrap_or(0).saturating_add(1)
     }
@@ -67,7 +77,7 @@ impl UsedAttempts {
 pub(super) fn vacant(
     deployment: DeploymentId,
     tasks: &DeploymentTasks<'_>,
-    used: &UsedAttempts,
+    used: &SlotAttempts,
     count: usize,
 ) -> Vec<TaskKey> {
     let taken: BTreeSet<u32> = tasks.active_keys().map(|key| key.slot).collect();
@@ -77,7 +87,7 @@ pub(super) fn vacant(
 }
 
 /// The key of a new task in a given slot.
-pub(super) fn in_slot(deployment: DeploymentId, used: &UsedAttempts, slot: u32) -> TaskKey {
+pub(super) fn in_slot(deployment: DeploymentId, used: &SlotAttempts, slot: u32) -> TaskKey {
     TaskKey { deployment, slot, attempt: used.next(slot) }
 }
 
@@ -93,7 +103,7 @@ mod tests {
 
     fn keys(tasks: &DeploymentTasks<'_>, used: &[&str], count: usize) -> Vec<(u32, u32)> {
         let used: Vec<String> = used.iter().map(|range| (*range).to_owned()).collect();
-        let keys = vacant(DeploymentId(1), tasks, &UsedAttempts::parse(&used), count);
+        let keys = vacant(DeploymentId(1), tasks, &SlotAttempts::parse(&used), count);
         keys.into_iter().map(|key| (key.slot, key.attempt)).collect()
     }
 
@@ -119,8 +129,8 @@ mod tests {
     fn status_remembers_the_tasks_that_ended_as_ranges_of_slots() {
         let (gone, again) = (ended(5, 1), ended(2, 7));
         let tasks = DeploymentTasks { leaving: vec![&gone, &again], ..DeploymentTasks::default() };
-        let used = UsedAttempts::parse(&["0-4:1".to_owned(), "not a range".to_owned()]).after(&tasks);
+        let used = SlotAttempts::parse(&["0-4:1".to_owned(), "not a range".to_owned()]).after(&tasks);
         assert_eq!(used.to_ranges(), ["0-1:1", "2:7", "3-5:1"]);
-        assert_eq!(UsedAttempts::parse(&used.to_ranges()), used);
+        assert_eq!(SlotAttempts::parse(&used.to_ranges()), used);
     }
 }

@@ -1,18 +1,22 @@
 //! The status of a service, rebuilt from scratch every pass.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::labels;
-use crate::api::names::label_value;
+use crate::api::names::{DeploymentId, TaskId, label_value};
 use crate::api::{Deployment as DeploymentStatus, DeploymentState, RolloutState, ServiceState, ServiceStatus};
+use crate::domain::facts::{StopCause, TargetChange, TaskFact};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::{Deployment, Deployments, FailureCause};
-use crate::domain::service::events::{Notice, announce};
+use crate::domain::service::events::{Notice, TargetGroup, announce};
 use crate::domain::service::rolling::Phase;
 use crate::domain::service::view::{DeploymentTasks, Stopped, View};
-use crate::domain::service::{Observed, history, stopped};
+use crate::domain::service::{Observed, history, image_digests, stopped};
+use crate::domain::task::TaskState;
 
 /// What a pass has found out, for the status to tell.
 pub(super) struct Findings<'a, 'v> {
@@ -195,6 +199,35 @@ impl Findings<'_, '_> {
         })
     }
 
+    /// What there is to say of tasks that have just been found to be unhealthy.
+    fn unhealthy(&self, deployment: &str, mut found: BTreeSet<&str>) -> Vec<Notice> {
+        let deployment = deployment.parse().ok().and_then(|id: DeploymentId| self.view.deployments.get(&id));
+        let tasks = deployment.filter(|_| !found.is_empty()).into_iter().flat_map(|tasks| &tasks.unhealthy);
+        let notice = |task: &TaskFact| match (task.unhealthy_cause(), task.failing_target()) {
+            (StopCause::Targets { group: Some(group) }, Some(target)) => Notice::UnhealthyTarget {
+                task: task.task_id().to_string(),
+                group,
+                reason: target.health.reason().unwrap_or_default().to_owned(),
+            },
+            _ => Notice::Unhealthy(task.task_id().to_string()),
+        };
+        tasks.filter(|task| found.remove(task.task_id().to_string().as_str())).map(|task| notice(task)).collect()
+    }
+
+    /// "has begun draining connections": of tasks that were asked to stop while they ran, where there is a time for it.
+    fn draining(&self) -> Vec<Notice> {
+        let stopped: BTreeSet<&TaskId> = self.seen.tasks.unannounced.stopped.iter().collect();
+        if stopped.is_empty() || self.seen.service.deregistration_delay == 0 {
+            return Vec::new();
+        }
+        let drains =
+            |task: &&&TaskFact| matches!(task.state, TaskState::Running(_)) && stopped.contains(&task.task_id());
+        let tasks =
+            |(id, tasks): (&DeploymentId, &DeploymentTasks<'_>)| (*id, tasks.leaving.iter().filter(drains).count());
+        let deployments = self.view.deployments.iter().map(tasks).filter(|(_, tasks)| *tasks > 0);
+        deployments.map(|(id, tasks)| Notice::Draining(id, tasks)).collect()
+    }
+
     /// What ECS would tell, from what has changed since status was last written.
     fn notices(&self, statuses: &[DeploymentStatus], summary: &Summary) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -203,17 +236,23 @@ impl Findings<'_, '_> {
         if !unannounced.started.is_empty() {
             notices.push(Notice::Started(unannounced.started.clone()));
         }
+        notices.extend(of_targets(&unannounced.registered, Notice::Registered));
         if !unannounced.stopped.is_empty() {
             notices.push(Notice::Stopped(unannounced.stopped.clone()));
         }
+        notices.extend(of_targets(&unannounced.deregistered, Notice::Deregistered));
+        notices.extend(self.draining());
         for deployment in statuses {
             let before = previous.iter().find(|before| before.id == deployment.id);
             let named = |id: &&String| !before.is_some_and(|before| before.launches.unhealthy_tasks.contains(*id));
             let unhealthy = deployment.launches.unhealthy_tasks.iter().filter(named);
-            notices.extend(unhealthy.map(|task| Notice::Unhealthy(task.clone())));
+            notices.extend(self.unhealthy(&deployment.id, unhealthy.map(String::as_str).collect()));
             let attempts = before.map_or(0, |before| before.launches.failed_attempts);
             if deployment.launches.failed_attempts > attempts && deployment.launches.next_attempt_at.is_some() {
                 notices.push(Notice::StartImpaired);
+            }
+            if image_digests::has_failed(deployment) && !before.is_some_and(image_digests::has_failed) {
+                notices.extend(deployment.id.parse().ok().map(Notice::RunsTags));
             }
             let state = |wanted| deployment.rollout_state == Some(wanted);
             let newly = |wanted| state(wanted) && before.is_none_or(|before| before.rollout_state != Some(wanted));
@@ -224,6 +263,7 @@ impl Findings<'_, '_> {
         if let Some(ended) = &self.deployments.ended {
             notices.push(match ended.failure.cause {
                 FailureCause::CircuitBreaker => Notice::DeploymentFailed(ended.id),
+                FailureCause::ImageDigests => Notice::DeploymentFailedForDigests(ended.id),
                 FailureCause::Person => Notice::DeploymentStopped(ended.id),
             });
             notices.extend(ended.back_to.map(Notice::RollingBack));
@@ -246,6 +286,19 @@ impl Findings<'_, '_> {
         }
         notices
     }
+}
+
+/// One notice for each target group.
+fn of_targets(
+    changes: &[TargetChange],
+    notice: fn(TargetGroup, usize) -> Notice,
+) -> impl Iterator<Item = Notice> + use<> {
+    let mut groups: BTreeMap<TargetGroup, usize> = BTreeMap::new();
+    for change in changes {
+        let targets = groups.entry(change.group.clone()).or_default();
+        *targets = targets.saturating_add(1);
+    }
+    groups.into_iter().map(move |(group, targets)| notice(group, targets))
 }
 
 fn count(tasks: usize) -> i32 {

@@ -114,10 +114,10 @@ impl<'a> Ended<'a> {
             End::Asked(end) => (*end).clone(),
             End::Unheard => StopRecord::of_request(),
         };
-        let (code, reason) = if task.stopped_for.is_some() {
-            (StopCode::ServiceSchedulerInitiated, String::new())
-        } else {
-            (StopCode::UserInitiated, "Task stopped by user".to_owned())
+        let (code, reason) = match (&task.stopped_for, &task.disruption) {
+            (Some(_), _) => (StopCode::ServiceSchedulerInitiated, String::new()),
+            (None, Some(reason)) => (StopCode::TerminationNotice, reason.to_string()),
+            (None, None) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
         };
         Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false }
     }
@@ -158,10 +158,13 @@ fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Times
         let deployment = primary.unwrap_or(task.key.deployment);
         format!("Scaling activity initiated by (deployment {deployment})")
     };
-    let stopped_reason = match task.stopped_for {
+    let stopped_reason = match &task.stopped_for {
         _ if !end.reason.is_empty() => end.reason.clone(),
         Some(StopCause::HealthCheck) => "Task failed container health checks".to_owned(),
-        Some(StopCause::Targets) => "Task failed ELB health checks".to_owned(),
+        Some(StopCause::Targets { group: Some(group) }) => {
+            format!("Task failed ELB health checks in (target-group {group})")
+        }
+        Some(StopCause::Targets { group: None }) => "Task failed ELB health checks".to_owned(),
         Some(StopCause::PlacementConstraint) => {
             "The container instance does not satisfy the placement constraints of the service any more".to_owned()
         }

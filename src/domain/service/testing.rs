@@ -9,7 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::ServiceStatus;
 use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
 use crate::domain::Plan;
-use crate::domain::facts::{NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
+use crate::domain::facts::{
+    NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, TaskImages, Unannounced,
+};
+use crate::domain::placement::resources::Resources;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
@@ -47,8 +50,10 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         started_at: Some(Timestamp::UNIX_EPOCH),
         node: None,
         pinned_to: None,
+        reserves: Resources::default(),
         protected_until: None,
         stop_requested_at: None,
+        disruption: None,
         stopped_for: None,
     }
 }
@@ -60,6 +65,7 @@ pub(crate) fn healthy() -> TaskState {
         passing: true,
         passing_changed_at: Some(Timestamp::UNIX_EPOCH),
         gate: Gate::HealthCheck { deadline: SignedDuration::from_secs(90) },
+        targets: Vec::new(),
     })
 }
 
@@ -110,8 +116,8 @@ pub(crate) struct World {
     pub(crate) service: ResolvedService,
     pub(crate) deleting: bool,
     pub(crate) nodes: Nodes,
-    /// What the images of deployments were when their first tasks ran.
-    pub(crate) image_digests: BTreeMap<DeploymentId, BTreeMap<String, String>>,
+    /// What the images of deployments turned out to be when their first tasks ran.
+    pub(crate) images: BTreeMap<DeploymentId, Vec<TaskImages>>,
     /// What runs on the nodes.
     pub(crate) node_tasks: BTreeMap<String, NodeTasks>,
     pub(crate) status: ServiceStatus,
@@ -123,7 +129,7 @@ pub(crate) struct World {
     missed: Vec<TaskFact>,
     pending: PendingWrites,
     causes: BTreeMap<Uid, StopCause>,
-    unannounced: Unannounced,
+    pub(crate) unannounced: Unannounced,
     /// Every name that was ever created.
     names: BTreeSet<String>,
     version: u64,
@@ -137,7 +143,7 @@ impl World {
             service,
             deleting: false,
             nodes: Nodes::new(),
-            image_digests: BTreeMap::new(),
+            images: BTreeMap::new(),
             node_tasks: BTreeMap::new(),
             definitions: definitions(),
             status: ServiceStatus::default(),
@@ -159,7 +165,7 @@ impl World {
             tasks: self.seen.values().cloned().map(Arc::new).collect(),
             pending: self.pending.clone(),
             unannounced: self.unannounced.clone(),
-            image_digests: self.image_digests.clone(),
+            images: self.images.clone(),
         };
         let seen = Observed {
             uid: &service_uid(),
@@ -275,8 +281,8 @@ impl World {
                     return Outcome::Refused;
                 }
                 pod.presence = Presence::Stopping;
-                pod.stopped_for = Some(stop.cause);
-                self.causes.insert(stop.uid.clone(), stop.cause);
+                pod.stopped_for = Some(stop.cause.clone());
+                self.causes.insert(stop.uid.clone(), stop.cause.clone());
                 self.pending.deletes.insert(stop.uid.clone());
                 self.unannounced.stopped.push(pod.task_id());
                 let after = healthy(&self.pods);
@@ -297,12 +303,12 @@ impl World {
         for fact in self.seen.values_mut() {
             if !self.pods.contains_key(&fact.pod) && fact.presence != Presence::Gone {
                 fact.presence = Presence::Gone;
-                fact.stopped_for = fact.stopped_for.or_else(|| self.causes.get(&fact.uid).copied());
+                fact.stopped_for = fact.stopped_for.take().or_else(|| self.causes.get(&fact.uid).cloned());
             }
         }
         self.seen.extend(self.pods.clone());
         for fact in self.missed.drain(..) {
-            let stopped_for = self.causes.get(&fact.uid).copied();
+            let stopped_for = self.causes.get(&fact.uid).cloned();
             let fact = TaskFact { presence: Presence::Gone, stopped_for, ..fact };
             self.seen.insert(fact.pod.clone(), fact);
         }

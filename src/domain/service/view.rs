@@ -123,6 +123,15 @@ impl<'a> DeploymentTasks<'a> {
         })
     }
 
+    /// The tasks that no node has taken for so long that their launch has failed.
+    pub(super) fn not_launched(&self, now: Timestamp) -> impl Iterator<Item = &'a TaskFact> + '_ {
+        let has_failed = move |task: &&TaskFact| match &task.state {
+            TaskState::Pending { failing: Some(failing) } => failing.launch_fails_at().is_some_and(|at| at <= now),
+            TaskState::Pending { failing: None } | TaskState::Running(_) | TaskState::Stopped(_) => false,
+        };
+        self.pending.iter().copied().filter(has_failed)
+    }
+
     /// A deployment is ACTIVE, "still has running tasks, but is in the process of being replaced", until its last pod has gone.
     pub(super) fn has_pods(&self) -> bool {
         self.active() > 0 || self.ended().any(|task| task.presence != Presence::Gone)
@@ -213,7 +222,8 @@ impl<'a> View<'a> {
                     Some(_) | None => {
                         let list = if draining { &mut deployment.stranded } else { &mut deployment.pending };
                         list.push(task);
-                        gives_up_at
+                        let launch_fails_at = || failing.as_ref().and_then(StartFailure::launch_fails_at);
+                        gives_up_at.or_else(launch_fails_at).filter(|at| *at > now)
                     }
                 }
             }

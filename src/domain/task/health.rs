@@ -5,7 +5,10 @@
 //! healthy; with both, both." (`DeploymentConfiguration.minimumHealthyPercent`.)
 //!
 //! A kubelet tells of checks and targets in one: the pod's `Ready` condition, readiness gates included. What it does not tell is
-//! the difference between a check that has not passed *yet* and one that has failed: here it comes from times.
+//! the difference between a check that has not passed *yet* and one that has failed: here it comes from times. Of a target it is
+//! the load balancer that tells.
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +23,44 @@ pub struct Checks {
     pub passing_changed_at: Option<Timestamp>,
     /// What decides.
     pub gate: Gate,
+    /// The target groups that know the task.
+    pub targets: Vec<Target>,
+}
+
+/// A task as a target group sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The target group, by the name that the load balancer's controller has for it.
+    pub group: Arc<str>,
+    /// What it says.
+    pub health: TargetHealth,
+}
+
+/// Elastic Load Balancing's states of a target, as far as they make a difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// `healthy`.
+    Healthy,
+    /// `unhealthy`: "the health checks failed".
+    Unhealthy {
+        /// In the load balancer's words: `Health checks failed with these codes: [502]`.
+        reason: String,
+    },
+    /// None of the two: `initial`, `unused`, `draining`, `unavailable`.
+    Other {
+        /// In the load balancer's words.
+        reason: String,
+    },
+}
+
+impl TargetHealth {
+    /// Why the target is not healthy.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Healthy => None,
+            Self::Unhealthy { reason } | Self::Other { reason } => Some(reason),
+        }
+    }
 }
 
 /// What decides whether a task is healthy.
@@ -79,8 +120,10 @@ impl Checks {
             };
             return if reached(since) { Health::Healthy { since } } else { Health::Unknown { until: since } };
         }
+        let has_failed = |target: &Target| matches!(target.health, TargetHealth::Unhealthy { .. });
         let verdict_at = match self.gate {
             _ if self.has_passed() => Some(self.passing_changed_at),
+            _ if self.targets.iter().any(has_failed) => Some(self.running_since),
             Gate::HealthCheck { deadline } => Some(after(deadline)),
             Gate::Running | Gate::Targets => None,
         };
@@ -92,6 +135,13 @@ impl Checks {
                 if reached(verdict_at) { Health::Unhealthy } else { Health::Unknown { until: verdict_at } }
             }
         }
+    }
+
+    /// The target group for which the task is to be replaced: one whose checks have failed, else one that does not pass.
+    pub fn failing_target(&self) -> Option<&Target> {
+        let has_failed = |target: &&Target| matches!(target.health, TargetHealth::Unhealthy { .. });
+        let failed = self.targets.iter().find(has_failed);
+        failed.or_else(|| self.targets.iter().find(|target| target.health != TargetHealth::Healthy))
     }
 
     /// Whether the task has ever passed.
@@ -114,7 +164,19 @@ mod tests {
     }
 
     fn checks(passing: bool, changed: i64, gate: Gate) -> Checks {
-        Checks { running_since: Some(at(100)), passing, passing_changed_at: Some(at(changed)), gate }
+        Checks {
+            running_since: Some(at(100)),
+            passing,
+            passing_changed_at: Some(at(changed)),
+            gate,
+            targets: Vec::new(),
+        }
+    }
+
+    /// Not passing yet, with a target group that says so.
+    fn target(health: TargetHealth) -> Checks {
+        let targets = vec![Target { group: "web".into(), health }];
+        Checks { targets, ..checks(false, 99, Gate::Targets) }
     }
 
     fn verdict(checks: &Checks, grace: i64, now: i64) -> &'static str {
@@ -130,6 +192,8 @@ mod tests {
     #[test]
     fn a_task_is_healthy_by_the_gate_that_applies_to_it() {
         let check = Gate::HealthCheck { deadline: SignedDuration::from_secs(90) };
+        let initial = || target(TargetHealth::Other { reason: "Initial health checks in progress".to_owned() });
+        let failed = || target(TargetHealth::Unhealthy { reason: "Request timed out".to_owned() });
         // (sentence, checks, grace period, now, expected)
         for (sentence, checks, grace, now, expected) in [
             ("without checks it has to run for 40 seconds", checks(true, 100, Gate::Running), 0, 139, "unknown"),
@@ -149,6 +213,9 @@ mod tests {
             ),
             ("targets that have not reported yet say nothing", checks(false, 99, Gate::Targets), 0, 9_999, "unknown"),
             ("a target that was healthy and is not any more", checks(false, 150, Gate::Targets), 0, 150, "unhealthy"),
+            ("nor does one whose first health checks are in progress", initial(), 0, 9_999, "unknown"),
+            ("a target whose first health checks have failed", failed(), 0, 101, "unhealthy"),
+            ("but not in the grace period", failed(), 300, 399, "unknown"),
             ("targets that report it healthy suffice", checks(true, 105, Gate::Targets), 0, 105, "healthy"),
             ("a task whose node is lost stops being healthy", checks(false, 150, Gate::Running), 0, 150, "unhealthy"),
         ] {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::task::health::{Checks, Gate};
+use crate::domain::task::health::{Checks, Gate, Target};
 use crate::domain::task::start::StartFailure;
 use crate::domain::task::stop::StopRecord;
 
@@ -33,14 +33,27 @@ pub struct PodStatus {
     pub containers_ready: bool,
     /// What the scheduler says, where it has found no node.
     pub unschedulable: Option<String>,
+    /// Since when.
+    pub unschedulable_since: Option<Timestamp>,
     /// How long after its start a health check that has never passed has failed. None without health check.
     pub health_check_deadline: Option<SignedDuration>,
-    /// Whether target groups have a say, by readiness gates.
-    pub has_targets: bool,
+    /// What others than the kubelet have to say before it is ready.
+    pub gates: ReadinessGates,
     /// The pod's own reason and message, set by kubelet or controllers (`Evicted`, `NodeLost`, …).
     pub reason: Option<String>,
     /// Its containers, init containers included.
     pub containers: Vec<ContainerFact>,
+}
+
+/// The readiness gates of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadinessGates {
+    /// Whether target groups have a say.
+    pub of_targets: bool,
+    /// What they say.
+    pub targets: Vec<Target>,
+    /// Whether there is a gate, of a target group or of something else, that does not pass.
+    pub closed: bool,
 }
 
 /// `status.phase` of a pod.
@@ -143,26 +156,31 @@ impl ContainerFact {
     }
 }
 
-/// A pod is Ready when all its containers are. One that is not may still be a healthy task: a finished container that is not
-/// essential makes the pod unready for ever, and the task stays RUNNING.
+/// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task: a
+/// finished container that is not essential makes the pod unready for ever, and the task stays RUNNING. What counts then are the
+/// essential containers and the gates themselves.
 fn checks(pod: &PodStatus) -> Checks {
     let excused =
         |container: &ContainerFact| !container.essential && matches!(container.state, ContainerState::Exited { .. });
     let unready = || pod.containers.iter().filter(|c| c.role == ContainerRole::Main && !c.ready);
     let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
     let essential = || pod.containers.iter().filter(|container| container.essential);
+    let checks_pass = if is_excused { essential().all(|container| container.ready) } else { pod.containers_ready };
+    let passing = pod.ready || (is_excused && checks_pass && !pod.gates.closed);
     let started = essential().filter_map(|container| match container.state {
         ContainerState::Running { since } => since,
         ContainerState::Waiting { .. } | ContainerState::Exited { .. } => None,
     });
     Checks {
         running_since: started.max(),
-        passing: pod.ready || (is_excused && essential().all(|container| container.ready)),
-        passing_changed_at: pod.ready_changed_at.filter(|_| !is_excused),
+        passing,
+        // That of a pod which is not Ready for a container that has finished says at most that it has been Ready before.
+        passing_changed_at: pod.ready_changed_at.filter(|_| !(is_excused && passing)),
+        targets: pod.gates.targets.clone(),
         gate: match pod.health_check_deadline {
             // Of both, it is up to the targets once the checks pass.
-            Some(deadline) if !(pod.has_targets && pod.containers_ready) => Gate::HealthCheck { deadline },
-            Some(_) | None if pod.has_targets => Gate::Targets,
+            Some(deadline) if !(pod.gates.of_targets && checks_pass) => Gate::HealthCheck { deadline },
+            Some(_) | None if pod.gates.of_targets => Gate::Targets,
             Some(_) | None => Gate::Running,
         },
     }
@@ -172,6 +190,7 @@ fn checks(pod: &PodStatus) -> Checks {
 mod tests {
     use super::*;
     use crate::api::StopCode;
+    use crate::domain::task::health::TargetHealth;
 
     fn running(name: &str, essential: bool, ready: bool) -> ContainerFact {
         ContainerFact {
@@ -208,6 +227,24 @@ mod tests {
     fn a_container_that_is_not_essential_may_finish_and_the_task_stays_running_and_healthy() {
         assert!(healthy(&pod(false, vec![running("app", true, true), exited("migrate", false, 0)])));
         assert!(!healthy(&pod(false, vec![running("app", true, false), exited("migrate", false, 0)])));
+    }
+
+    #[test]
+    fn beside_a_container_that_has_finished_target_groups_still_have_a_say() {
+        let finished = || vec![running("app", true, true), exited("migrate", false, 0)];
+        let at = |second| Some(Timestamp::from_second(second).unwrap());
+        let target = |health| Target { group: "web".into(), health };
+        let gated = |health, closed| PodStatus {
+            gates: ReadinessGates { of_targets: true, targets: vec![target(health)], closed },
+            ready_changed_at: at(0),
+            ..pod(false, finished())
+        };
+        assert!(healthy(&gated(TargetHealth::Healthy, false)));
+        assert!(!healthy(&gated(TargetHealth::Healthy, true)), "another readiness gate");
+        let unhealthy = gated(TargetHealth::Unhealthy { reason: "Request timed out".to_owned() }, true);
+        let TaskState::Running(checks) = TaskState::of(&unhealthy) else { panic!("the task does not run") };
+        assert_eq!((checks.passing, checks.gate), (false, Gate::Targets));
+        assert_eq!(checks.failing_target().map(|target| &*target.group), Some("web"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod lifecycle;
 mod start;
 mod stop;
 
-pub use health::{Checks, Gate, Health, HealthPeriods};
-pub use lifecycle::{ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, TaskState};
+pub use health::{Checks, Gate, Health, HealthPeriods, Target, TargetHealth};
+pub use lifecycle::{ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, TaskState};
 pub use start::{StartFailure, StartFailureKind};
-pub use stop::{ContainerExit, StopRecord};
+pub use stop::{ContainerExit, StopRecord, disruption};

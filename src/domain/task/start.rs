@@ -7,6 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::task::lifecycle::{ContainerState, PodStatus};
 
+/// How long a task may find no node before its launch counts as failed: as long as a Kubernetes Deployment waits before it reports
+/// that it does not progress. A node that an autoscaler adds is there in less.
+const UNPLACED_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// A start that is failing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartFailure {
@@ -34,10 +38,11 @@ pub enum StartFailureKind {
 }
 
 impl StartFailure {
-    /// What keeps a pod from starting. `since` is for whoever has seen it before to fill in.
+    /// What keeps a pod from starting. Where Kubernetes does not say since when, it is for whoever has seen it before to fill in.
     pub(super) fn of(pod: &PodStatus) -> Option<Self> {
         if let Some(message) = &pod.unschedulable {
-            return Some(Self { kind: StartFailureKind::Unplaced, message: message.clone(), since: None });
+            let (message, since) = (message.clone(), pod.unschedulable_since);
+            return Some(Self { kind: StartFailureKind::Unplaced, message, since });
         }
         pod.containers.iter().find_map(|container| {
             let ContainerState::Waiting { reason: Some(reason), message } = &container.state else { return None };
@@ -64,6 +69,13 @@ impl StartFailure {
         Some(self.since?.saturating_add(patience).unwrap_or(Timestamp::MAX))
     }
 
+    /// When the circuit breaker counts a task that no node takes, while that goes on waiting: "A task is considered a failure if
+    /// the service scheduler can't launch the task".
+    pub fn launch_fails_at(&self) -> Option<Timestamp> {
+        let since = self.since.filter(|_| self.kind == StartFailureKind::Unplaced)?;
+        Some(since.saturating_add(UNPLACED_FOR).unwrap_or(Timestamp::MAX))
+    }
+
     /// ECS's `stoppedReason`.
     pub fn reason(&self) -> String {
         let prefix = match self.kind {
@@ -83,16 +95,17 @@ mod tests {
     #[test]
     fn what_kubernetes_tries_for_ever_fails_in_the_words_of_ecs() {
         use StartFailureKind::{CannotConfigure, CannotCreate, CannotPull, InvalidImageName, Unplaced};
-        for (kind, seconds, reason) in [
-            (InvalidImageName, Some(0), "CannotPullContainerError: why"),
-            (CannotPull, Some(30), "CannotPullContainerError: why"),
-            (CannotCreate, Some(30), "CannotStartContainerError: why"),
-            (CannotConfigure, Some(120), "ResourceInitializationError: why"),
-            (Unplaced, None, "unable to place a task: why"),
+        for (kind, seconds, counted, reason) in [
+            (InvalidImageName, Some(0), None, "CannotPullContainerError: why"),
+            (CannotPull, Some(30), None, "CannotPullContainerError: why"),
+            (CannotCreate, Some(30), None, "CannotStartContainerError: why"),
+            (CannotConfigure, Some(120), None, "ResourceInitializationError: why"),
+            (Unplaced, None, Some(600), "unable to place a task: why"),
         ] {
             let failure = StartFailure { kind, message: "why".to_owned(), since: Some(Timestamp::UNIX_EPOCH) };
             let given_up = failure.gives_up_at().map(Timestamp::as_second);
             assert_eq!((given_up, failure.reason().as_str()), (seconds, reason));
+            assert_eq!(failure.launch_fails_at().map(Timestamp::as_second), counted, "{reason}");
         }
     }
 }

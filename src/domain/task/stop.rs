@@ -93,7 +93,7 @@ impl StopRecord {
             }
         });
         let ran_since = started.max();
-        let checked = pod.health_check_deadline.is_some() || pod.has_targets;
+        let checked = pod.health_check_deadline.is_some() || pod.gates.of_targets;
         Self {
             code,
             reason,
@@ -125,6 +125,16 @@ impl StopRecord {
     }
 }
 
+/// The `stoppedReason` of a task that Kubernetes takes away for a reason of its own, by the pod's condition `DisruptionTarget`.
+/// An eviction is none: that is a person who drains a node.
+pub fn disruption(reason: &str, message: &str, node: &str) -> Option<String> {
+    match reason {
+        "EvictionByEvictionAPI" => None,
+        "DeletionByPodGC" => Some(format!("Host EC2 (instance {node}) terminated.")),
+        _ => Some(format!("{reason}: {message}")),
+    }
+}
+
 fn exit(container: &ContainerFact) -> Option<ContainerExit> {
     let (exit_code, reason) = match &container.state {
         ContainerState::Exited { code, reason, .. } => (Some(*code), reason.as_deref()),
@@ -135,4 +145,21 @@ fn exit(container: &ContainerFact) -> Option<ContainerExit> {
         _ => None,
     };
     exit_code.map(|code| ContainerExit { name: container.name.clone(), exit_code: Some(code), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_kubernetes_takes_away_tells_why() {
+        for (reason, expected) in [
+            ("DeletionByPodGC", Some("Host EC2 (instance node-1) terminated.")),
+            ("DeletionByTaintManager", Some("DeletionByTaintManager: why")),
+            ("PreemptionByScheduler", Some("PreemptionByScheduler: why")),
+            ("EvictionByEvictionAPI", None),
+        ] {
+            assert_eq!(disruption(reason, "why", "node-1").as_deref(), expected);
+        }
+    }
 }

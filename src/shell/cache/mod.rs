@@ -5,6 +5,7 @@
 
 mod definitions;
 mod nodes;
+mod pod_size;
 mod ready;
 mod task_pod;
 mod tasks;

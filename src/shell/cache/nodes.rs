@@ -11,6 +11,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::placement::node::{NodeFact, Taint, TaintEffect};
+use crate::domain::placement::resources::{Resources, bytes, millicores};
 use crate::domain::service::Nodes;
 use crate::shell::cache::ready::Listed;
 
@@ -29,6 +30,14 @@ struct SlimNode {
 #[serde(rename_all = "camelCase", default)]
 struct Status {
     node_info: NodeInfo,
+    allocatable: Option<Allocatable>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Allocatable {
+    cpu: String,
+    memory: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -53,6 +62,9 @@ impl SlimNode {
             taints: self.spec.taints.iter().filter_map(taint).collect(),
             created_at: self.metadata.creation_timestamp.as_ref().map(|time| time.0),
             kubelet_version: self.status.node_info.kubelet_version.clone(),
+            allocatable: self.status.allocatable.as_ref().and_then(|allocatable| {
+                Some(Resources { cpu: millicores(&allocatable.cpu)?, memory: bytes(&allocatable.memory)? })
+            }),
         }
     }
 }

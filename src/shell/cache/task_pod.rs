@@ -10,12 +10,18 @@ use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::labels;
-use crate::api::names::{DeploymentId, TaskKey, Uid};
-use crate::domain::facts::{Presence, TaskFact};
-use crate::domain::task::{ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, TaskState};
+use crate::api::names::{DeploymentId, TaskId, TaskKey, Uid};
+use crate::domain::facts::{Presence, TaskFact, TaskImages};
+use crate::domain::task::{
+    ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, Target, TargetHealth, TaskState,
+    disruption,
+};
+use crate::shell::cache::pod_size::{ContainerSize, Requirements, reserves};
 
 /// The readiness gates by which load balancer controllers tell the health of a pod's targets begin so.
 const TARGET_HEALTH: &str = "target-health.";
+/// "If the target state is unhealthy, the reason code can be one of the following".
+const CHECKS_FAILED: [&str; 3] = ["Target.ResponseCodeMismatch", "Target.Timeout", "Target.FailedHealthChecks"];
 
 /// A pod, without what we do not read.
 #[derive(Debug, Clone, Resource, Serialize, Deserialize)]
@@ -37,6 +43,16 @@ pub struct TaskPod {
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     node_name: Option<String>,
+    readiness_gates: Vec<ReadinessGate>,
+    resources: Requirements,
+    init_containers: Vec<ContainerSize>,
+    containers: Vec<ContainerSize>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ReadinessGate {
+    condition_type: String,
 }
 
 /// Metadata without `managedFields`, which is most of it and a tree of its own for every client that has written.
@@ -176,10 +192,19 @@ impl TaskPod {
             started_at: self.status.start_time.as_ref().map(|time| time.0),
             node: self.spec.node_name.as_deref().map(Arc::from),
             pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
+            reserves: reserves(&self.spec.resources, &self.spec.init_containers, &self.spec.containers),
             protected_until: annotations.get(labels::PROTECTED_UNTIL).and_then(|until| until.parse().ok()),
             stop_requested_at: self.stop_requested_at(),
+            disruption: self.disruption().map(Arc::from),
             stopped_for: None,
         })
+    }
+
+    fn disruption(&self) -> Option<String> {
+        let condition = self.status.conditions.iter().find(|condition| condition.type_ == "DisruptionTarget")?;
+        let PodCondition { reason, message, .. } = condition;
+        let words = |text: &Option<String>| text.clone().unwrap_or_default();
+        disruption(&words(reason), &words(message), self.node().unwrap_or_default()).filter(|_| condition.is_true())
     }
 
     /// `deletionTimestamp` is when the grace period ends, not when it began.
@@ -189,17 +214,20 @@ impl TaskPod {
         Some(ends.saturating_sub(grace).unwrap_or(ends))
     }
 
-    /// The digests of the images that the task's containers run, by container; empty before all of them are known.
-    pub fn image_digests(&self) -> BTreeMap<String, String> {
+    /// What the task's images turned out to be. None before every container has had one, and of a container runtime that does
+    /// not tell: it is to a node what an agent is to a container instance that "doesn't support image digest resolution".
+    pub fn images(&self) -> Option<TaskImages> {
         let renamed = self.renamed();
         let digest = |container: &ContainerStatus| {
-            // `docker.io/library/nginx@sha256:…`, or `docker-pullable://…`, or a bare digest of a local image.
-            let (_, digest) = container.image_id.split_once('@')?;
-            Some((renamed.get(&container.name).unwrap_or(&container.name).clone(), digest.to_owned()))
+            // `docker.io/library/nginx@sha256:…`, or `docker-pullable://…`, or the bare id of an image that was never pulled.
+            let digest = container.image_id.split_once('@').map(|(_, digest)| digest.to_owned());
+            let name = renamed.get(&container.name).unwrap_or(&container.name).clone();
+            (!container.image_id.is_empty()).then_some((name, digest))
         };
-        let statuses = || self.status.init_container_statuses.iter().chain(&self.status.container_statuses);
-        let digests: Option<BTreeMap<String, String>> = statuses().map(digest).collect();
-        digests.unwrap_or_default()
+        let statuses = self.status.init_container_statuses.iter().chain(&self.status.container_statuses);
+        let digests: BTreeMap<_, _> = statuses.map(digest).collect::<Option<_>>()?;
+        let task = TaskId::of_pod(self.metadata.name.as_deref()?);
+        Some(TaskImages { task, digests }).filter(|images| !images.digests.is_empty())
     }
 
     /// The ECS names of containers, by their names in the pod, where the two differ.
@@ -226,6 +254,8 @@ impl TaskPod {
         let main = status.container_statuses.iter().map(|container| fact(ContainerRole::Main, container));
         let condition = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_);
         let ready = condition("Ready");
+        let gates = self.spec.readiness_gates.iter().map(|gate| gate.condition_type.as_str());
+        let types = status.conditions.iter().map(|condition| condition.type_.as_str());
         let unplaced =
             condition("PodScheduled").filter(|scheduled| scheduled.reason.as_deref() == Some("Unschedulable"));
         let deadline = annotations.get(labels::HEALTH_CHECK_DEADLINE).and_then(|seconds| seconds.parse().ok());
@@ -235,18 +265,47 @@ impl TaskPod {
                 "Succeeded" | "Failed" => PodPhase::Ended,
                 _ => PodPhase::Pending,
             },
-            ready: ready.is_some_and(|ready| ready.status == "True"),
-            ready_changed_at: ready.and_then(|ready| ready.last_transition_time.as_ref()).map(|time| time.0),
-            containers_ready: condition("ContainersReady").is_some_and(|ready| ready.status == "True"),
+            ready: ready.is_some_and(PodCondition::is_true),
+            ready_changed_at: ready.and_then(PodCondition::changed_at),
+            containers_ready: condition("ContainersReady").is_some_and(PodCondition::is_true),
             unschedulable: unplaced.map(|unplaced| unplaced.message.clone().unwrap_or_default()),
+            unschedulable_since: unplaced.and_then(PodCondition::changed_at),
             health_check_deadline: deadline.map(SignedDuration::from_secs),
-            has_targets: status.conditions.iter().any(|condition| condition.type_.starts_with(TARGET_HEALTH)),
+            gates: ReadinessGates {
+                of_targets: gates.clone().chain(types).any(|gate| gate.starts_with(TARGET_HEALTH)),
+                targets: status.conditions.iter().filter_map(PodCondition::target).collect(),
+                closed: gates.clone().any(|gate| !condition(gate).is_some_and(PodCondition::is_true)),
+            },
             reason: status.reason.as_ref().map(|reason| match &status.message {
                 Some(message) => format!("{reason}: {message}"),
                 None => reason.clone(),
             }),
             containers: init.chain(main).collect(),
         }
+    }
+}
+
+impl PodCondition {
+    fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+
+    fn changed_at(&self) -> Option<Timestamp> {
+        self.last_transition_time.as_ref().map(|time| time.0)
+    }
+
+    /// What a target group says, if it is one that does: `target-health.elbv2.k8s.aws/web` is about the group `web`.
+    fn target(&self) -> Option<Target> {
+        let controller = self.type_.strip_prefix(TARGET_HEALTH)?;
+        let group = controller.split_once('/').map_or(controller, |(_, group)| group);
+        let words = self.message.as_ref().filter(|message| !message.is_empty()).or(self.reason.as_ref());
+        let reason = words.cloned().unwrap_or_default();
+        let health = match self.reason.as_deref() {
+            _ if self.is_true() => TargetHealth::Healthy,
+            Some(code) if CHECKS_FAILED.contains(&code) => TargetHealth::Unhealthy { reason },
+            Some(_) | None => TargetHealth::Other { reason },
+        };
+        Some(Target { group: group.into(), health })
     }
 }
 
@@ -267,5 +326,52 @@ impl State {
                 message: waiting.as_ref().and_then(|waiting| waiting.message.clone()),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_readiness_gate_of_a_load_balancer_controller_tells_the_health_of_a_target() {
+        let condition = |status: &str, reason: &str, message: &str| -> PodCondition {
+            let type_ = "target-health.elbv2.k8s.aws/k8s-shop-web-8080";
+            let condition = json!({ "type": type_, "status": status, "reason": reason, "message": message });
+            serde_json::from_value(condition).unwrap()
+        };
+        let words = |reason: &str| reason.to_owned();
+        for (condition, health) in [
+            (condition("True", "", ""), TargetHealth::Healthy),
+            (
+                condition("False", "Elb.InitialHealthChecking", "Initial health checks in progress"),
+                TargetHealth::Other { reason: words("Initial health checks in progress") },
+            ),
+            (
+                condition("False", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [502]"),
+                TargetHealth::Unhealthy { reason: words("Health checks failed with these codes: [502]") },
+            ),
+            (condition("False", "Target.Timeout", ""), TargetHealth::Unhealthy { reason: words("Target.Timeout") }),
+        ] {
+            assert_eq!(condition.target(), Some(Target { group: "k8s-shop-web-8080".into(), health }));
+        }
+        assert_eq!(serde_json::from_value::<PodCondition>(json!({ "type": "Ready" })).unwrap().target(), None);
+    }
+
+    #[test]
+    fn a_gate_without_a_condition_is_closed() {
+        let pod = |gates: Value, conditions: Value| {
+            let pod =
+                json!({ "metadata": {}, "spec": { "readinessGates": gates }, "status": { "conditions": conditions } });
+            serde_json::from_value::<TaskPod>(pod).unwrap().pod_status().gates
+        };
+        let gates = json!([{ "conditionType": "target-health.elbv2.k8s.aws/web" }]);
+        let passes = json!([{ "type": "target-health.elbv2.k8s.aws/web", "status": "True" }]);
+        let unregistered = pod(gates.clone(), json!([]));
+        assert!(unregistered.of_targets && unregistered.closed);
+        assert!(!pod(gates, passes).closed);
+        assert!(!pod(json!([]), json!([])).closed);
     }
 }

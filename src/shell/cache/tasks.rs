@@ -1,6 +1,5 @@
 //! The index of tasks by the service that owns them. A change to one task costs work for its service only.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +8,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
-use crate::domain::facts::{NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
+use crate::domain::facts::{
+    NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TargetChange, TaskFact, TaskImages, Unannounced,
+};
 use crate::domain::task::TaskState;
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::triggers::Urgency;
@@ -47,8 +48,8 @@ struct Tasks {
     creating: HashMap<String, (TaskKey, InFlight)>,
     deleting: HashMap<Uid, Deleting>,
     unannounced: Unannounced,
-    /// What the images of each deployment were when its first task ran.
-    image_digests: BTreeMap<DeploymentId, BTreeMap<String, String>>,
+    /// What the images of each deployment turned out to be when its first tasks ran.
+    images: BTreeMap<DeploymentId, Vec<TaskImages>>,
     /// The service is gone: nobody will ask for what remains.
     orphaned: bool,
 }
@@ -127,27 +128,26 @@ impl TaskIndex {
             return Urgency::Soon;
         }
         let created = tasks.creating.remove(&fact.pod).is_some();
-        let asked = tasks.deleting.get(&fact.uid).map(|deleting| deleting.cause);
+        let asked = tasks.deleting.get(&fact.uid).map(|deleting| deleting.cause.clone());
+        let stopping = asked.is_some();
         if fact.presence == Presence::Stopping {
             tasks.deleting.remove(&fact.uid);
         }
-        fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for));
+        fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for.clone()));
         if let TaskState::Pending { failing: Some(failing) } = &mut fact.state {
-            // Kubernetes does not say since when something fails, only that it does.
-            failing.since = Some(before.and_then(|before| failing_since(before)).unwrap_or(now));
+            // A kubelet does not say since when something fails, only that it does.
+            failing.since = failing.since.or_else(|| before.and_then(|before| failing_since(before))).or(Some(now));
         }
-        if let Entry::Vacant(unknown) = tasks.image_digests.entry(fact.key.deployment) {
-            let digests = pod.image_digests();
-            if !digests.is_empty() {
-                unknown.insert(digests);
-            }
+        if let Some(before) = before.cloned() {
+            tasks.unannounced.note_targets(&before, &fact);
         }
         let expected = match before {
             // A task that is being created counts as one that is pending.
             None => created && fact.presence == Presence::Present && fact.state == TaskState::Pending { failing: None },
             // One that is being deleted counts as gone.
-            Some(before) => before.is_alike(&fact) || asked.is_some(),
+            Some(before) => before.is_alike(&fact) || stopping,
         };
+        tasks.learn_images(fact.key.deployment, pod);
         tasks.pods.insert(fact.pod.clone(), Arc::new(fact));
         if expected { Urgency::Soon } else { Urgency::Now }
     }
@@ -189,7 +189,7 @@ impl TaskIndex {
                 deletes: tasks.deleting.keys().cloned().collect(),
             },
             unannounced: tasks.unannounced.clone(),
-            image_digests: tasks.image_digests.clone(),
+            images: tasks.images.clone(),
         }
     }
 
@@ -200,17 +200,25 @@ impl TaskIndex {
         index.services.values().filter(is_on).map(|tasks| tasks.service.clone()).collect()
     }
 
-    /// What runs on each node.
-    pub fn on_nodes(&self) -> BTreeMap<String, NodeTasks> {
+    /// What runs on each node. `group` is the task group of a service's tasks, by namespace and name of its object.
+    pub fn on_nodes(&self, group: impl Fn(&str, &str) -> String) -> BTreeMap<String, NodeTasks> {
         let index = self.lock();
         let mut nodes: BTreeMap<String, NodeTasks> = BTreeMap::new();
         for tasks in index.services.values() {
+            let group = group(&tasks.service.0, &tasks.service.1);
             for task in tasks.pods.values() {
-                if let Some(node) = task.node.as_deref() {
-                    let on_node = nodes.entry(node.to_owned()).or_default();
-                    on_node.task_groups.insert(format!("service:{}", tasks.service.1));
-                    on_node.tasks = on_node.tasks.saturating_add(1);
-                    on_node.has_replicas |= task.pinned_to.is_none();
+                let Some(node) = task.node.as_deref() else { continue };
+                if !nodes.contains_key(node) {
+                    nodes.insert(node.to_owned(), NodeTasks::default());
+                }
+                let Some(on_node) = nodes.get_mut(node) else { continue };
+                if !on_node.task_groups.contains(&group) {
+                    on_node.task_groups.insert(group.clone());
+                }
+                on_node.tasks = on_node.tasks.saturating_add(1);
+                on_node.has_replicas |= task.pinned_to.is_none();
+                if task.presence == Presence::Present && !tasks.deleting.contains_key(&task.uid) {
+                    on_node.reserved = on_node.reserved.plus(task.reserves);
                 }
             }
         }
@@ -232,10 +240,17 @@ impl TaskIndex {
         let is_told = |task: &&Arc<TaskFact>| task.presence == Presence::Gone && !untold.contains(&task.task_id());
         let told: HashSet<&Uid> = seen.tasks.iter().filter(is_told).map(|task| &task.uid).collect();
         tasks.gone.retain(|task| !told.contains(&task.uid));
+        let left: HashSet<DeploymentId> =
+            tasks.pods.values().chain(&tasks.gone).map(|task| task.key.deployment).collect();
+        tasks.images.retain(|deployment, _| left.contains(deployment));
         let started: HashSet<&TaskId> = seen.unannounced.started.iter().collect();
         tasks.unannounced.started.retain(|task| !started.contains(task));
         let stopped: HashSet<&TaskId> = seen.unannounced.stopped.iter().collect();
         tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
+        let registered: HashSet<&TargetChange> = seen.unannounced.registered.iter().collect();
+        tasks.unannounced.registered.retain(|change| !registered.contains(change));
+        let deregistered: HashSet<&TargetChange> = seen.unannounced.deregistered.iter().collect();
+        tasks.unannounced.deregistered.retain(|change| !deregistered.contains(change));
     }
 
     /// A service is gone; its pods are going.
@@ -367,6 +382,19 @@ fn failing_since(before: &TaskFact) -> Option<Timestamp> {
     }
 }
 
+impl Tasks {
+    /// Enters what a pod tells of its deployment's images, as long as that is not known.
+    fn learn_images(&mut self, deployment: DeploymentId, pod: &TaskPod) {
+        let known = self.images.get(&deployment).map_or(&[][..], Vec::as_slice);
+        if known.len() >= TaskImages::ATTEMPTS_MAX || known.iter().any(TaskImages::are_complete) {
+            return;
+        }
+        if let Some(images) = pod.images().filter(|images| known.iter().all(|known| known.task != images.task)) {
+            self.images.entry(deployment).or_default().push(images);
+        }
+    }
+}
+
 impl Index {
     /// Enters a pod as gone. Returns namespace and name of its service.
     fn forget(&mut self, pod: &PodRef) -> Option<(String, String)> {
@@ -378,9 +406,10 @@ impl Index {
         });
         if let Some(fact) = tasks.pods.remove(&pod.1) {
             let asked = tasks.deleting.remove(&fact.uid).map(|deleting| deleting.cause);
-            let stopped_for = asked.or(fact.stopped_for);
-            let fact = TaskFact { presence: Presence::Gone, stopped_for, ..Arc::unwrap_or_clone(fact) };
-            tasks.gone.push(Arc::new(fact));
+            let stopped_for = asked.or_else(|| fact.stopped_for.clone());
+            let gone = TaskFact { presence: Presence::Gone, stopped_for, ..(*fact).clone() };
+            tasks.unannounced.note_targets(&fact, &gone);
+            tasks.gone.push(Arc::new(gone));
         }
         let reference = tasks.service.clone();
         self.drop_if_empty(&service);
@@ -400,6 +429,7 @@ mod tests {
 
     use super::*;
     use crate::api::labels;
+    use crate::domain::placement::resources::Resources;
     use crate::domain::service::testing::{healthy_task, service_uid, task_key};
 
     fn pod(slot: u32, version: u32) -> TaskPod {
@@ -528,6 +558,55 @@ mod tests {
         assert_eq!(presences(&index), [Presence::Gone]);
         index.announced(&uid, &seen, &HashSet::new());
         assert!(index.of(&uid).tasks.is_empty());
+    }
+
+    #[test]
+    fn the_digests_of_a_deployment_are_forgotten_with_its_last_pod() {
+        let (index, uid) = (TaskIndex::default(), service_uid());
+        let mut seen = pod(0, 1);
+        seen.status = serde_json::from_value(json!({
+            "phase": "Running", "containerStatuses": [{ "name": "app", "imageID": "example.com/app@sha256:1" }],
+        }))
+        .unwrap();
+        index.apply(&seen, Timestamp::UNIX_EPOCH);
+        index.announced(&uid, &index.of(&uid), &HashSet::new());
+        assert_eq!(index.of(&uid).images[&DeploymentId(1)][0].digests["app"].as_deref(), Some("sha256:1"));
+        index.delete(&seen);
+        index.announced(&uid, &index.of(&uid), &HashSet::new());
+        assert!(index.of(&uid).images.is_empty());
+    }
+
+    #[test]
+    fn tasks_are_asked_for_their_digests_until_one_tells_them_all_or_three_have_not() {
+        let images = |ids: &[&str]| {
+            let index = TaskIndex::default();
+            for (slot, id) in (0..).zip(ids) {
+                let mut seen = pod(slot, 1);
+                let statuses = json!([{ "name": "app", "imageID": id }]);
+                seen.status = serde_json::from_value(json!({ "containerStatuses": statuses })).unwrap();
+                index.apply(&seen, Timestamp::UNIX_EPOCH);
+            }
+            index.of(&service_uid()).images.get(&DeploymentId(1)).map_or(0, Vec::len)
+        };
+        assert_eq!(images(&["", "", ""]), 0, "a runtime that tells nothing");
+        assert_eq!(images(&["sha256:local", "example.com/app@sha256:1", "example.com/app@sha256:2"]), 2);
+        assert_eq!(images(&["sha256:local"; 5]), 3);
+    }
+
+    #[test]
+    fn task_groups_and_reservations_are_those_of_the_tasks_that_stay_on_a_node() {
+        let (index, uid) = (TaskIndex::default(), service_uid());
+        for slot in 0..3 {
+            let mut seen = pod(slot, 1);
+            let container = json!({ "resources": { "requests": { "cpu": "250m", "memory": "1Mi" } } });
+            seen.spec = serde_json::from_value(json!({ "nodeName": "a", "containers": [container] })).unwrap();
+            let seen = if slot == 1 { stopping(seen) } else { seen };
+            index.apply(&seen, Timestamp::UNIX_EPOCH);
+        }
+        index.deleting(&uid, "any", &Uid("uid-2".to_owned()), StopCause::Scaling);
+        let nodes = index.on_nodes(|namespace, object| format!("service:{namespace}-{object}"));
+        assert_eq!(nodes["a"].task_groups, ["service:n-web".to_owned()].into());
+        assert_eq!((nodes["a"].tasks, nodes["a"].reserved), (3, Resources { cpu: 250, memory: 1 << 20 }));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use std::rc::Rc;
 
 use crate::api::names::TaskId;
 use crate::domain::placement::node::NodeFact;
+use crate::domain::placement::resources::Resources;
 use crate::domain::placement::strategy::{Resource, SpreadField, Strategy};
 
 /// A task that may be stopped.
@@ -36,15 +37,6 @@ pub struct Candidate<'a> {
     pub node: Option<&'a NodeFact>,
     /// What its node gets back when it stops.
     pub reserves: Resources,
-}
-
-/// Amounts of what tasks reserve, in whatever units, as long as they are the same everywhere.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Resources {
-    /// CPU.
-    pub cpu: u64,
-    /// Memory.
-    pub memory: u64,
 }
 
 /// What the choice depends on besides the candidates.
@@ -301,9 +293,5 @@ impl Resources {
             Resource::Cpu => self.cpu,
             Resource::Memory => self.memory,
         }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { cpu: self.cpu.saturating_add(other.cpu), memory: self.memory.saturating_add(other.memory) }
     }
 }

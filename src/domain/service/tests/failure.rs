@@ -1,6 +1,6 @@
 //! Deployments that fail: the circuit breaker, rollbacks, the launch throttle.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::running;
 use crate::api::{
@@ -9,9 +9,9 @@ use crate::api::{
 };
 use crate::domain::resolve::service::ResolvedService;
 use crate::domain::service::testing::{World, exited, healthy, service, unhealthy};
-use crate::domain::task::{StopRecord, TaskState};
+use crate::domain::task::{StartFailure, StartFailureKind, StopRecord, TaskState};
 
-fn with_breaker(service: ResolvedService, rollback: bool) -> ResolvedService {
+pub(super) fn with_breaker(service: ResolvedService, rollback: bool) -> ResolvedService {
     let circuit_breaker = Some(DeploymentCircuitBreaker {
         enable: true,
         rollback,
@@ -29,6 +29,13 @@ fn failed_to_start() -> TaskState {
         code: crate::api::StopCode::TaskFailedToStart,
         ..*record
     }))
+}
+
+/// A task that no node has taken since a moment.
+fn unplaced(since: Timestamp) -> TaskState {
+    let message = "0/3 nodes are available: 3 Insufficient cpu.".to_owned();
+    let failing = StartFailure { kind: StartFailureKind::Unplaced, message, since: Some(since) };
+    TaskState::Pending { failing: Some(failing) }
 }
 
 /// Every task of a revision fails, over and over, until nothing more happens for a while.
@@ -233,6 +240,72 @@ fn a_restart_of_the_operator_neither_loses_nor_repeats_a_failure() {
             (failures, failures)
         );
     }
+}
+
+#[test]
+fn a_task_that_the_scheduler_cannot_launch_is_a_failure_in_stage_one() {
+    let mut world = World::new(with_breaker(service(1, 3, 100, 200), true));
+    world.settle();
+    world.service = with_breaker(service(2, 3, 100, 200), true);
+    world.step();
+    let since = world.now;
+    world.change_all(2, &unplaced(since));
+    world.step();
+    let breaker = |world: &World| world.status.deployments[0].deployment_circuit_breaker.unwrap().failure_count;
+    assert_eq!((breaker(&world), world.active_of(2).len()), (0, 3), "an autoscaler may make room for it");
+    let counted_at = since + SignedDuration::from_mins(10);
+    assert_eq!(world.plan().wake_at, Some(counted_at));
+    let placed = world.active_of(2)[0].clone();
+    world.change(&placed, unplaced(since + SignedDuration::from_mins(1)));
+    world.now = counted_at;
+    world.step();
+    assert_eq!((breaker(&world), world.active_of(2).len()), (2, 3), "they go on waiting for a node");
+    world.crash();
+    world.step();
+    assert_eq!(breaker(&world), 2, "each counts once");
+    world.now += SignedDuration::from_mins(1);
+    world.step();
+    assert_eq!(world.status.service_deployments[0].status, ServiceDeploymentStatus::RollbackInProgress);
+    world.settle();
+    assert_eq!((world.ready().0, world.active_of(1).len(), world.active_of(2).len()), ("RolledBack", 3, 0));
+}
+
+#[test]
+fn a_task_that_cannot_be_launched_does_not_count_outside_of_stage_one_nor_again_when_it_stops() {
+    // Deployment of 4 tasks, one of which runs.
+    let mut world = World::new(with_breaker(service(1, 4, 100, 200), true));
+    world.step();
+    world.change_all(1, &unplaced(world.now));
+    let pod = world.active()[0].clone();
+    world.change(&pod, healthy());
+    world.now += SignedDuration::from_mins(20);
+    world.step();
+    let breaker = |world: &World| world.status.deployments[0].deployment_circuit_breaker.unwrap().failure_count;
+    assert_eq!(breaker(&world), 0, "stage two");
+
+    let mut world = World::new(with_breaker(service(1, 2, 100, 200), true));
+    world.step();
+    world.change_all(1, &unplaced(world.now));
+    world.now += SignedDuration::from_mins(20);
+    world.step();
+    assert_eq!(breaker(&world), 2);
+    let pod = world.active()[0].clone();
+    world.change(&pod, failed_to_start());
+    world.step();
+    assert_eq!(breaker(&world), 2);
+    assert_eq!(world.status.deployments[0].launches.failed_attempts, 1, "the throttle has not known of it");
+}
+
+#[test]
+fn the_circuit_breaker_is_disabled_unless_the_service_enables_it() {
+    let mut world = running(2, 100, 200);
+    let status = |world: &World| world.status.deployments[0].deployment_circuit_breaker.unwrap().status;
+    assert_eq!(status(&world), MonitoringStatus::Disabled);
+    world.service = with_breaker(service(2, 2, 100, 200), true);
+    world.step();
+    assert_eq!(status(&world), MonitoringStatus::Monitoring);
+    world.settle();
+    assert_eq!(status(&world), MonitoringStatus::MonitoringComplete);
 }
 
 #[test]

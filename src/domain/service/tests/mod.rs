@@ -5,7 +5,9 @@ mod control;
 mod daemon;
 mod exhaustive;
 mod failure;
+mod images;
 mod replacement;
+mod targets;
 mod two_operators;
 
 use proptest::collection::vec;
@@ -176,6 +178,19 @@ fn a_task_whose_pod_somebody_deleted_is_replaced_and_recorded_as_stopped_by_the_
 }
 
 #[test]
+fn a_task_whose_instance_has_gone_is_replaced_and_recorded_so() {
+    let mut world = running(2, 100, 200);
+    let pod = world.active()[0].clone();
+    let words = "Host EC2 (instance node-1) terminated.";
+    world.pods.get_mut(&pod).unwrap().disruption = Some(words.into());
+    world.show();
+    world.remove(&pod);
+    world.settle();
+    let stopped = &world.status.stopped_tasks[0];
+    assert_eq!((stopped.stop_code, stopped.stopped_reason.as_str()), (Some(StopCode::TerminationNotice), words));
+}
+
+#[test]
 fn scale_in_stops_tasks_that_are_not_healthy_first() {
     let mut world = running(4, 100, 200);
     let sick = world.active()[1].clone();
@@ -249,26 +264,6 @@ fn tasks_that_were_started_before_a_crash_are_not_started_again() {
     assert_eq!(starts(&plan.actions), 2, "two of the four were started before the crash");
     world.settle();
     assert_eq!(world.active().len(), 4);
-}
-
-#[test]
-fn the_digests_that_the_first_task_ran_are_used_for_all_later_tasks_of_the_deployment() {
-    let mut world = running(2, 100, 200);
-    let images = |world: &World| {
-        let starts = world.plan().actions.into_iter().find_map(|action| match action {
-            Action::StartTask(start) => Some(start.images.to_vec()),
-            Action::StopTask(_) | Action::EvictTask(_) | Action::ForgetTask { .. } => None,
-        });
-        starts.unwrap().into_iter().map(|image| image.image_digest).collect::<Vec<_>>()
-    };
-    let deployment = world.status.deployments[0].id.parse().unwrap();
-    world.image_digests.insert(deployment, [("app".to_owned(), "sha256:first".to_owned())].into());
-    world.step();
-    world.image_digests.insert(deployment, [("app".to_owned(), "sha256:second".to_owned())].into());
-    world.service.desired_count = 3;
-    assert_eq!(images(&world), ["sha256:first"]);
-    world.service = service(2, 3, 100, 200);
-    assert_eq!(images(&world), [""; 0], "a new deployment resolves them anew");
 }
 
 /// Something that happens in a history.

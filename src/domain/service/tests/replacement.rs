@@ -3,8 +3,12 @@
 use jiff::SignedDuration;
 
 use super::running;
+use crate::domain::facts::NodeTasks;
 use crate::domain::placement::node::NodeFact;
+use crate::domain::placement::resources::Resources;
+use crate::domain::placement::strategy::{Resource, Strategy};
 use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
+use crate::domain::task::{Checks, Gate, TaskState};
 
 /// A node that drains.
 fn draining(name: &str) -> (String, NodeFact) {
@@ -64,6 +68,26 @@ fn where_the_ceiling_leaves_no_room_unhealthy_tasks_are_stopped_one_at_a_time() 
     world.change(&replacement[0], healthy());
     world.finish_stops();
     assert_eq!(world.step(), (1, 1));
+}
+
+#[test]
+fn tasks_in_their_first_40_seconds_do_not_wait_for_unhealthy_ones_to_go() {
+    let mut world = running(4, 100, 200);
+    world.service = service(2, 4, 100, 200);
+    world.step();
+    let old = world.active_of(1);
+    for pod in &old[..2] {
+        world.change(pod, unhealthy());
+    }
+    for pod in &old[2..] {
+        let now = Some(world.now);
+        let checks =
+            Checks { running_since: now, passing: true, passing_changed_at: now, gate: Gate::Running, targets: vec![] };
+        world.change(pod, TaskState::Running(checks));
+    }
+    world.step();
+    world.change_all(2, &healthy());
+    assert_eq!(world.step(), (0, 4), "the unhealthy ones have not been serving, so nothing is lost with them");
 }
 
 #[test]
@@ -179,4 +203,28 @@ fn protected_tasks_are_not_stopped_by_a_deployment() {
     world.finish_stops();
     world.step();
     assert_eq!(world.active_of(1), [pod]);
+}
+
+#[test]
+fn binpack_stops_where_most_of_the_resource_is_left_after_the_stop() {
+    let mut world = running(3, 0, 200);
+    world.service.strategies = vec![Strategy::Binpack(Resource::Cpu)];
+    // Of the service there is one task on each node; others have taken most of `b`.
+    for (task, (node, others)) in [("a", 500), ("b", 1500), ("c", 0)].into_iter().enumerate() {
+        let pod = place(&mut world, task, node);
+        let reserves = Resources { cpu: 200, memory: 0 };
+        world.pods.get_mut(&pod).unwrap().reserves = reserves;
+        let allocatable = Some(Resources { cpu: 2000, memory: 0 });
+        let fact = NodeFact { name: node.to_owned(), allocatable, ..NodeFact::default() };
+        world.nodes.insert(node.to_owned(), fact);
+        let together = reserves.plus(Resources { cpu: others, memory: 0 });
+        world.node_tasks.insert(node.to_owned(), NodeTasks { reserved: together, ..NodeTasks::default() });
+    }
+    for (desired, left) in [(2, &["a", "b"][..]), (1, &["b"])] {
+        world.service.desired_count = desired;
+        world.settle();
+        let mut nodes: Vec<_> = world.pods.values().map(|pod| pod.node.as_deref().unwrap()).collect();
+        nodes.sort_unstable();
+        assert_eq!(nodes, left);
+    }
 }
