@@ -23,6 +23,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::resolve::features::Features;
     use crate::domain::resolve::task_definition;
 
     #[test]
@@ -34,7 +35,7 @@ mod tests {
             { "name": "pinned", "image": pinned },
             { "name": "unknown", "image": "example.com/unknown:1" },
         ]});
-        let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap();
+        let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap();
         let digests = ["app", "floating", "pinned"].map(|name| (name.to_owned(), format!("sha256:{name}")));
         let images = resolve(&definition, &digests.into());
         let found: Vec<_> = images.iter().map(|image| (image.image.as_str(), image.image_digest.as_str())).collect();

@@ -11,6 +11,7 @@ use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
 use crate::domain::resolve::control::Control;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
@@ -81,7 +82,7 @@ pub(crate) fn pending() -> TaskState {
 /// The definitions of a few revisions of `web`.
 fn definitions() -> BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>> {
     let spec = serde_json::json!({ "containerDefinitions": [{ "name": "app", "image": "example.com/app:1" }] });
-    let definition = Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap());
+    let definition = Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap());
     (1..=9).map(|number| (web(number), definition.clone())).collect()
 }
 

@@ -131,8 +131,8 @@ impl TaskIndex {
         }
         fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for));
         if let TaskState::Pending { failing: Some(failing) } = &mut fact.state {
-            // Kubernetes does not say since when something fails, only that it does.
-            failing.since = Some(before.and_then(|before| failing_since(before)).unwrap_or(now));
+            // Kubernetes mostly does not say since when something fails, only that it does.
+            failing.since.get_or_insert_with(|| before.and_then(|before| failing_since(before)).unwrap_or(now));
         }
         if let Entry::Vacant(unknown) = tasks.image_digests.entry(fact.key.deployment) {
             let digests = pod.image_digests();
