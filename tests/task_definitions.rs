@@ -63,6 +63,17 @@ fn every_member_of_register_task_definition_has_one_row_that_says_what_becomes_o
     assert!(missing.is_empty() && surplus.is_empty(), "without a row: {missing:?}; no members: {surplus:?}");
 }
 
+#[test]
+fn every_deviation_stands_at_a_member() {
+    let codes = |treatment| match treatment {
+        Treatment::Deviates(codes) => codes,
+        Treatment::Mapped | Treatment::Refused | Treatment::NotImplemented => &[],
+    };
+    let named: BTreeSet<DeviationCode> = MEMBERS.iter().flat_map(|member| codes(member.treatment)).copied().collect();
+    let unnamed = DeviationCode::ALL.iter().filter(|code| !named.contains(code));
+    assert_eq!(unnamed.collect::<Vec<_>>(), [&DeviationCode::RefusedToday]);
+}
+
 fn in_documentation(name: &str, table: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/task-definitions.md");
     let text = fs::read_to_string(&path).unwrap();

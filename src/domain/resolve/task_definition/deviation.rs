@@ -116,7 +116,7 @@ codes! {
     VolumeLabelsIgnored: "the labels of the volume are kept nowhere",
     ClaimNeeded: "the volume is a PersistentVolumeClaim that somebody has to make; until then tasks stay PENDING",
     IamOfNode: "the file system is mounted with the identity of the node's driver, not with the task role",
-    StorageClassNeeded: "the volume is made by the StorageClass that is named like volumeType, or by the default one",
+    StorageClassNeeded: "the volume is made by the StorageClass that is named like the service's volumeType, or by the default one, and has 1 GiB where no size is given",
     ImageVolumesNotShared: "volumes that only the image of the other container declares are not shared",
     TmpfsOptionsIgnored: "these mount options have no effect on the tmpfs",
     UlimitsIgnored: "Kubernetes sets no ulimits: the container has those of the node's container runtime",

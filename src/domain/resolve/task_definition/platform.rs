@@ -7,6 +7,7 @@ use crate::api::{
 };
 use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::node_terms::{NodeTerm, node_terms};
+use crate::domain::placement::query::{AttributeTest, Expression, Test, TextMatch, TextTest};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::task_definition::{extension, fargate};
 
@@ -20,7 +21,7 @@ pub struct Platform {
     pub node_selector: BTreeMap<String, String>,
     /// Alternatives, of which one must hold; none at all where any node will do.
     pub terms: Vec<NodeTerm>,
-    /// The placement constraints themselves, for whoever places tasks.
+    /// All of it as placement constraints, for whoever places tasks.
     pub constraints: Vec<Constraint>,
 }
 
@@ -95,10 +96,16 @@ fn platform_labels(spec: &TaskDefinitionSpec) -> Vec<(&'static str, &'static str
 
 pub(super) fn resolve(spec: &TaskDefinitionSpec) -> Platform {
     let labels = platform_labels(spec).into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let node_selector: BTreeMap<String, String> = labels.chain(extension::node_selector(spec)).collect();
     let constraints = constraints(spec);
-    Platform {
-        node_selector: labels.chain(extension::node_selector(spec)).collect(),
-        terms: node_terms(&constraints).unwrap_or_default(),
-        constraints,
-    }
+    let terms = node_terms(&constraints).unwrap_or_default();
+    let selected = node_selector.iter().filter_map(|(label, value)| has_label(label, value));
+    Platform { terms, constraints: constraints.into_iter().chain(selected).collect(), node_selector }
+}
+
+/// The constraint that a node has a label: every label is an attribute of the same name.
+fn has_label(label: &str, value: &str) -> Option<Constraint> {
+    let test = TextTest { negated: false, with: TextMatch::Equals(value.to_owned()) };
+    let test = Test::Attribute(label.parse().ok()?, AttributeTest::Text(test));
+    Some(Constraint::MemberOf(Expression::Test(test)))
 }
