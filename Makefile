@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test sim bench lint crds manifests samples demo cluster-up cluster-down
+.PHONY: help build test sim taskdefs bench lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,3 +45,6 @@ cluster-up: ## Start a real control plane on loopback; prints `export KUBECONFIG
 
 cluster-down: ## Stop it, and an operator that runs beside it
 	@$(CARGO) run --locked --quiet --bin test-cluster -- down
+
+taskdefs: ## Show what becomes of the real task definitions beside the repository
+	@$(CARGO) test --locked --quiet --test task_definitions every_real_definition -- --nocapture

@@ -22,6 +22,7 @@ use crate::shell::admin::{self, AdminError};
 use crate::shell::cache::Scope;
 use crate::shell::clock::Clock;
 use crate::shell::events::Events;
+use crate::shell::features;
 use crate::shell::telemetry::{self, FilterError, LogFormat};
 
 /// Amazon ECS semantics on any Kubernetes cluster.
@@ -170,6 +171,7 @@ impl Run {
         let stop = CancellationToken::new();
         let scopes = self.namespaces.scopes();
         let events = Events::new(client.clone(), self.pod_name);
+        let features = features::probe(&client, scopes.first()).await;
         let (runs, ready): (Vec<_>, Vec<_>) = scopes
             .into_iter()
             .enumerate()
@@ -182,7 +184,7 @@ impl Run {
                     events.clone(),
                     ready,
                     stop.clone(),
-                    Inputs { clock: Clock::system(), build_pod: pod::build },
+                    Inputs { clock: Clock::system(), build_pod: pod::build, features },
                 );
                 (run, seen)
             })

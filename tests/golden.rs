@@ -2,16 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail this way")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use longshore::api::TaskDefinitionSpec;
 use longshore::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
 use longshore::domain::pod::{self, ServiceOwner};
+use longshore::domain::resolve::features::Features;
 use longshore::domain::resolve::task_definition::{family, resolve};
 use longshore::domain::service::Start;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn a_task_definition_becomes_the_pod_next_to_it() {
@@ -52,16 +53,26 @@ fn cases() -> BTreeSet<PathBuf> {
 /// The second task in the fourth slot of a deployment of the service `checkout`.
 fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     let spec: TaskDefinitionSpec = serde_json::from_str(&fs::read_to_string(definition).unwrap()).unwrap();
+    let volume_configurations = serde_json::from_value(json!([
+        { "name": "disk", "managedEBSVolume": { "sizeInGiB": 20, "volumeType": "gp3", "roleArn": "arn:aws:iam::123456789012:role/ebs" } },
+    ]))
+    .unwrap();
     let owner = ServiceOwner {
         object_name: "checkout".to_owned(),
         namespace: "shop".to_owned(),
         uid: Uid("6f2c2f0e-5a0e-4d53-9d5c-2a8f7c1f3b11".to_owned()),
         cluster: "Blue_Cluster".to_owned(),
         deregistration_delay: 0,
+        service_accounts: BTreeMap::from([("arn:aws:iam::123456789012:role/mapped".to_owned(), "of-role".to_owned())]),
+        volume_configurations,
     };
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
-    pod::build(&resolve(&spec).unwrap(), &owner, &Start { key, revision, images: Vec::new().into(), node: None })
+    pod::build(
+        &resolve(&spec, Features::ALL).unwrap(),
+        &owner,
+        &Start { key, revision, images: Vec::new().into(), node: None },
+    )
 }
 
 /// Puts down each member in which two values differ, by its path.

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use longshore::api::{Service, TaskDefinition};
-use longshore::domain::resolve::members::{self, not_implemented, not_implemented_in_task_definition};
-use longshore::domain::resolve::task_definition;
+use longshore::domain::resolve::members::{self, not_implemented};
+use longshore::domain::resolve::task_definition::{self, not_implemented_members};
 use longshore::import::{Source, import, yaml};
 use serde::de::DeserializeOwned;
 
@@ -52,7 +52,7 @@ fn kustomize_applies_every_resource() {
 fn the_api_and_the_worker_use_only_members_that_have_an_effect() {
     for name in ["api", "worker"] {
         let definition: TaskDefinition = read(&format!("{name}-task-definition.yaml"));
-        assert_eq!(not_implemented_in_task_definition(&definition.spec), Vec::<String>::new());
+        assert_eq!(not_implemented_members(&definition.spec), Vec::<String>::new());
         let service: Service = read(&format!("{name}-service.yaml"));
         assert_eq!(not_implemented(&service.spec, members::SERVICE), Vec::<String>::new());
     }

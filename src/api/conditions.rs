@@ -20,6 +20,8 @@ pub enum ConditionType {
     Stalled,
     /// Members of the spec are accepted, but have no effect yet; the message names each.
     NotImplemented,
+    /// Whether the tasks of a revision do exactly what they do on ECS. False is no error: the message says what is different.
+    Exact,
 }
 
 impl ConditionType {
@@ -30,6 +32,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::NotImplemented => "NotImplemented",
+            Self::Exact => "Exact",
         }
     }
 }
@@ -81,6 +84,10 @@ pub enum Reason {
     WriteRefused,
     /// Members have no effect yet.
     MembersIgnored,
+    /// The pod of a task does what ECS does.
+    AsOnEcs,
+    /// It does not, in what the message says.
+    Deviates,
 }
 
 impl Reason {
@@ -109,6 +116,8 @@ impl Reason {
             Self::InUse => "InUse",
             Self::WriteRefused => "WriteRefused",
             Self::MembersIgnored => "MembersIgnored",
+            Self::AsOnEcs => "AsOnEcs",
+            Self::Deviates => "Deviates",
         }
     }
 }
@@ -167,6 +176,13 @@ impl<'a> Conditions<'a> {
         }
         let message = format!("accepted, but without effect in this version: {}", members.join(", "));
         self.set(ConditionType::NotImplemented, true, Reason::MembersIgnored, &message)
+    }
+
+    /// `Exact`: whether tasks do exactly what they do on ECS, and if not, in what they differ.
+    #[must_use]
+    pub fn exact(self, holds: bool, message: &str) -> Self {
+        let reason = if holds { Reason::AsOnEcs } else { Reason::Deviates };
+        self.set(ConditionType::Exact, holds, reason, message)
     }
 
     /// The conditions, in the order in which they were set.

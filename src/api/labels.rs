@@ -7,6 +7,9 @@ macro_rules! key {
     };
 }
 
+/// What every label and annotation of ours begins with.
+pub const PREFIX: &str = key!("");
+
 /// On every task pod: the cluster the task runs in.
 pub const CLUSTER: &str = key!("cluster");
 /// On every task pod of a service: the service's name.
@@ -32,6 +35,14 @@ pub const ATTEMPT: &str = key!("attempt");
 pub const ESSENTIAL: &str = key!("essential-containers");
 /// Annotation on a task pod: a JSON object from Kubernetes container names to ECS ones, where the two differ.
 pub const CONTAINER_NAMES: &str = key!("container-names");
+
+/// Annotation on a task pod: a JSON object from the Kubernetes names of containers with a restart policy to what it says.
+pub const RESTART_POLICIES: &str = key!("restart-policies");
+/// Annotation on a task pod: a JSON object from the Kubernetes names of containers that others wait for, until they have ended or
+/// are HEALTHY, to which of both and how long it may take (`startTimeout`).
+pub const AWAITED: &str = key!("awaited-containers");
+/// Annotation on a task pod: a JSON object from ECS container names to their `dockerLabels`.
+pub const DOCKER_LABELS: &str = key!("docker-labels");
 
 /// Annotation that a person puts on a `TaskDefinitionRevision` to deregister it (ECS's `DeregisterTaskDefinition`).
 pub const DEREGISTER: &str = key!("deregister");

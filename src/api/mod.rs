@@ -40,7 +40,10 @@ pub use cluster::{
     ExecuteCommandLogging, ManagedStorageConfiguration,
 };
 pub use environment::{EnvironmentFile, EnvironmentFileType, KeyValuePair, RepositoryCredentials, Secret};
-pub use kubernetes::{CapacityProviderKubernetes, ServiceKubernetes, TaskDefinitionKubernetes};
+pub use kubernetes::{
+    CapacityProviderKubernetes, ClusterKubernetes, ContainerVolumeMount, ImagePullPolicy, RoleMapping,
+    ServiceKubernetes, TaskDefinitionKubernetes,
+};
 pub use logging::{FirelensConfiguration, FirelensConfigurationType, LogConfiguration, LogDriver};
 pub use manifest::{Manifest, crds, manifests};
 pub use placement::{

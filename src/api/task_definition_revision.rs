@@ -28,6 +28,7 @@ use crate::api::nulls::empty_if_null;
     printcolumn(name = "Family", type_ = "string", json_path = ".spec.family"),
     printcolumn(name = "Revision", type_ = "integer", json_path = ".spec.revision"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.status"),
+    printcolumn(name = "Exact", type_ = "string", json_path = ".status.conditions[?(@.type=='Exact')].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("has(self.spec.family)")
         .message("spec.family: required in a revision"),

@@ -17,6 +17,7 @@ use crate::controllers::cluster::Clusters;
 use crate::controllers::service::Services;
 use crate::controllers::task_definition::TaskDefinitions;
 use crate::domain::pod::PodBuilder;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
 use crate::shell::cache::{
@@ -36,6 +37,8 @@ pub struct Inputs {
     pub clock: Clock,
     /// What a task's pod looks like. Nothing is decided by it: a pod that another version has built otherwise is as good.
     pub build_pod: PodBuilder,
+    /// What the API server can express.
+    pub features: Features,
 }
 
 /// Runs the controllers over one scope until `stop` says so; passes that have begun are finished first. `ready` is told once
@@ -56,6 +59,7 @@ pub async fn run(
         events,
         clock: inputs.clock,
         build_pod: inputs.build_pod,
+        features: inputs.features,
     };
 
     let (triggers, triggered) = Triggers::new();

@@ -14,11 +14,11 @@ use kube::{Api, ResourceExt};
 
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, TaskDefinitionName, TaskId, Uid, cluster_name};
-use crate::api::{RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
+use crate::api::{Cluster, RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
 use crate::domain::pod::ServiceOwner;
-use crate::domain::resolve::service::{References, ResolvedService, resolve};
+use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::{self, Action, EventKind, Nodes, Start, Stop, Telling};
 use crate::domain::task::TaskState;
@@ -97,6 +97,11 @@ impl Reconciler for Services {
             let message = format!("{}: {problems}", target.revision);
             service.target = Err(Summary::Stalled(Reason::InvalidTaskDefinition, message));
         }
+        if let (Scheduling::Daemon { constraints }, Ok(target)) = (&mut service.scheduling, &service.target)
+            && let Some(Ok(definition)) = definitions.get(&target.revision)
+        {
+            constraints.extend(definition.platform.constraints.iter().cloned());
+        }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let nodes = context.caches.nodes.nodes();
         let node_tasks = if service.looks_at_node_tasks() {
@@ -151,6 +156,8 @@ impl Reconciler for Services {
                 uid: seen.uid.clone(),
                 cluster: cluster_name(object.spec.cluster.as_deref()).to_owned(),
                 deregistration_delay: seen.service.deregistration_delay,
+                service_accounts: service_accounts(context, object),
+                volume_configurations: object.spec.volume_configurations.clone(),
             },
         };
         let (mut stops, mut evicted, mut forgotten, mut starts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -304,10 +311,23 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
             references.latest = Some(name.clone());
         }
         if kept.contains(&name) || is_pinned || (is_latest && active) {
-            definitions.insert(name, context.caches.definitions.of(revision, &context.caches.revisions));
+            definitions
+                .insert(name, context.caches.definitions.of(revision, &context.caches.revisions, context.features));
         }
     }
     (references, definitions)
+}
+
+/// The ServiceAccounts that the service's cluster has for task roles.
+fn service_accounts(context: &Context, object: &Service) -> BTreeMap<String, String> {
+    let name = cluster_name(object.spec.cluster.as_deref());
+    let clusters = context.caches.clusters.state();
+    let clusters = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
+    let here =
+        |cluster: &&Cluster| cluster.metadata.namespace == object.metadata.namespace && cluster.cluster_name() == name;
+    let mappings = clusters.filter(here).flat_map(|cluster| &cluster.spec.kubernetes);
+    let mappings = mappings.flat_map(|kubernetes| &kubernetes.role_mappings);
+    mappings.map(|mapping| (mapping.role_arn.clone(), mapping.service_account_name.clone())).collect()
 }
 
 fn is_newer_in(name: &RevisionName, named: Option<&TaskDefinitionName>, latest: Option<&RevisionName>) -> bool {

@@ -15,6 +15,7 @@ use crate::api::{
 };
 use crate::controllers::is_older;
 use crate::domain::Plan;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition::family;
 use crate::domain::task_definition::{self, Action, Revision};
 use crate::shell::Context;
@@ -34,6 +35,7 @@ pub struct Seen {
     taken_by: Option<String>,
     services: Vec<String>,
     used: BTreeSet<i64>,
+    features: Features,
 }
 
 impl Reconciler for TaskDefinitions {
@@ -98,7 +100,7 @@ impl Reconciler for TaskDefinitions {
             }
         }
         services.sort();
-        Seen { revisions, taken_by, services, used }
+        Seen { revisions, taken_by, services, used, features: context.features }
     }
 
     fn plan(
@@ -117,6 +119,7 @@ impl Reconciler for TaskDefinitions {
             revisions: seen.revisions.iter().map(revision).collect(),
             services: seen.services.clone(),
             used: seen.used.clone(),
+            features: seen.features,
         };
         task_definition::plan(&observed, now)
     }

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clock;
 pub mod driver;
 pub mod events;
+pub mod features;
 pub mod many;
 pub mod telemetry;
 pub mod writer;
@@ -13,6 +14,7 @@ pub mod written;
 use kube::Client;
 
 use crate::domain::pod::PodBuilder;
+use crate::domain::resolve::features::Features;
 use crate::shell::cache::Caches;
 use crate::shell::clock::Clock;
 use crate::shell::events::Events;
@@ -30,4 +32,6 @@ pub struct Context {
     pub clock: Clock,
     /// How pods are built.
     pub build_pod: PodBuilder,
+    /// What the API server can express.
+    pub features: Features,
 }

@@ -1,6 +1,7 @@
 //! Bad input: one clear message where the person looks, and nothing else stops working.
 
-use longshore::api::TaskDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use longshore::api::{TaskDefinition, TaskDefinitionRevision};
 use serde_json::{Value, json};
 
 use crate::namespace::{Namespace, reason, service, stderr, task_definition};
@@ -79,19 +80,50 @@ async fn members_that_have_no_effect_yet_are_named_on_the_object() {
     let namespace = Namespace::new("named").await;
     namespace.apply_default_cluster();
     let mut definition = task_definition("named:1");
-    definition["taskRoleArn"] = json!("arn:aws:iam::123456789012:role/web");
+    definition["containerDefinitions"][0]["environmentFiles"] =
+        json!([{ "type": "s3", "value": "arn:aws:s3:::config/web.env" }]);
     namespace.apply("TaskDefinition", "web", &definition);
-    let named = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], member: &str| {
+    let named = |conditions: &[Condition], member: &str| {
         conditions.iter().any(|condition| condition.type_ == "NotImplemented" && condition.message.contains(member))
     };
     namespace
         .until::<TaskDefinition>("web", "NotImplemented", |definition| {
-            definition.status.as_ref().is_some_and(|status| named(&status.conditions, "spec.taskRoleArn"))
+            definition.status.as_ref().is_some_and(|status| named(&status.conditions, "environmentFiles"))
         })
         .await;
     namespace.apply("Service", "web", &json!({ "taskDefinition": "web", "enableExecuteCommand": true }));
     let status = namespace.until_steady("web", "web:1").await;
     assert!(named(&status.conditions, "spec.enableExecuteCommand"));
+}
+
+#[tokio::test]
+async fn what_is_not_as_on_ecs_is_told_on_the_revision_and_refused_where_it_is_to_be_exact() {
+    let namespace = Namespace::new("verdict").await;
+    let mut definition = task_definition("verdict:1");
+    definition["executionRoleArn"] = json!("arn:aws:iam::123456789012:role/pull");
+    namespace.apply("TaskDefinition", "web", &definition);
+    let told = |conditions: &[Condition]| {
+        let said = |condition: &Condition| condition.message.contains("spec.executionRoleArn");
+        conditions.iter().any(|condition| condition.type_ == "Exact" && condition.status == "False" && said(condition))
+    };
+    namespace
+        .until::<TaskDefinitionRevision>("web-1", "Exact=False", |revision| {
+            revision.status.as_ref().is_some_and(|status| told(&status.conditions))
+        })
+        .await;
+    let table = namespace.kubectl(&["get", "tdr", "web-1"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("EXACT") && table.contains("False"), "{table}");
+
+    definition["kubernetes"] = json!({ "strict": true });
+    namespace.apply("TaskDefinition", "exact", &definition);
+    let refused = namespace
+        .until::<TaskDefinition>("exact", "Stalled", |definition| {
+            definition.status.as_ref().is_some_and(|status| reason(&status.conditions) == "InvalidTaskDefinition")
+        })
+        .await;
+    let message = &refused.status.unwrap().conditions[0].message;
+    assert!(message.contains("ExecutionRoleUnused"), "{message}");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod deletion;
 mod draining;
 mod failure;
 mod feasibility;
+mod golden_pods;
 mod judge;
 mod namespace;
 mod references;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use longshore::api::{TaskDefinition, TaskDefinitionStatus};
+use longshore::domain::resolve::task_definition::check;
 use serde_json::{Value, json};
 
 use crate::namespace::{Namespace, reason, stderr};
@@ -49,6 +50,15 @@ fn has_members_without_effect(status: &TaskDefinitionStatus) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == "NotImplemented")
 }
 
+/// Waits until the definition is refused, for that member.
+async fn refused(namespace: &Namespace, name: &str, member: &str) {
+    let refused = |definition: &TaskDefinition| {
+        let conditions = definition.status.iter().flat_map(|status| &status.conditions);
+        conditions.filter(|condition| condition.type_ == "Stalled").any(|condition| condition.message.contains(member))
+    };
+    namespace.until::<TaskDefinition>(name, member, refused).await;
+}
+
 /// One task of the family's newest revision reaches RUNNING.
 async fn runs(namespace: &Namespace, name: &str, status: &TaskDefinitionStatus) {
     let revision = status.latest_active_revision.clone().unwrap();
@@ -89,6 +99,12 @@ async fn every_real_definition_becomes_an_active_revision_and_runs_where_each_co
         // The name of a file is not always one that a cluster's folder can have twice.
         let file = Path::new(&definition.name).file_name().unwrap().to_str().unwrap().to_owned();
         let name = import(&namespace, &file, &definition.text);
+        let applied: TaskDefinition = namespace.api().get(&name).await.unwrap();
+        let problems = check(&applied.spec);
+        if !problems.is_empty() {
+            refused(&namespace, &name, &problems[0].member).await;
+            continue;
+        }
         let status = active(&namespace, &name).await;
         registered += 1;
         let revision: TaskDefinition = namespace.api().get(&name).await.unwrap();

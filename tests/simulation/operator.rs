@@ -2,6 +2,7 @@
 
 use longshore::controllers::run::{Inputs, run};
 use longshore::domain::pod::PodBuilder;
+use longshore::domain::resolve::features::Features;
 use longshore::shell::cache::Scope;
 use longshore::shell::clock::Clock;
 use longshore::shell::events::Events;
@@ -25,7 +26,7 @@ impl Operator {
         let events = Events::new(client.clone(), Some(name.to_owned()));
         let (ready, _) = watch::channel(false);
         let stop = CancellationToken::new();
-        let inputs = Inputs { clock: Clock::new(world.clock()), build_pod };
+        let inputs = Inputs { clock: Clock::new(world.clock()), build_pod, features: Features::ALL };
         let running = tokio::spawn(run(client, Scope::All, true, events, ready, stop.clone(), inputs));
         Self { name: name.to_owned(), running, stop }
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::nulls::empty_if_null;
-use crate::api::{CapacityProviderStrategyItem, Tag};
+use crate::api::{CapacityProviderStrategyItem, ClusterKubernetes, Tag};
 
 pub use configuration::{
     ClusterConfiguration, ExecuteCommandConfiguration, ExecuteCommandLogConfiguration, ExecuteCommandLogging,
@@ -80,6 +80,9 @@ pub struct ClusterSpec {
     /// Namespace of services that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_connect_defaults: Option<ClusterServiceConnectDefaultsRequest>,
+    /// What ECS has no member for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<ClusterKubernetes>,
 }
 
 /// A setting of the cluster.

@@ -58,6 +58,7 @@ pub use volume::{
     selectable = ".spec.family",
     printcolumn(name = "Revision", type_ = "string", json_path = ".status.latestActiveRevision"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Exact", type_ = "string", json_path = ".status.conditions[?(@.type=='Exact')].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("has(self.spec.family) || self.metadata.name.matches('^[A-Za-z0-9_-]{1,255}$')")
         .message("spec.family: the object's name has a dot, which a family may not have; set spec.family"),

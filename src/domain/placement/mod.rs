@@ -6,6 +6,7 @@
 
 pub mod constraint;
 pub mod node;
+pub mod node_terms;
 pub mod query;
 pub mod resources;
 pub mod scale_in;

@@ -11,6 +11,9 @@ use crate::domain::placement::resources::Resources;
 /// The attribute that names an instance's Availability Zone.
 pub const AVAILABILITY_ZONE: &str = "ecs.availability-zone";
 
+/// The attribute that names the architecture of an instance's processors.
+const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
+
 /// Most characters an attribute's name may have (ECS's limit).
 const ATTRIBUTE_NAME_MAX: usize = 128;
 
@@ -55,20 +58,29 @@ pub enum TaintEffect {
     NoExecute,
 }
 
+/// The label in which a node has an attribute.
+pub(super) fn label_of(attribute: &str) -> &str {
+    match attribute {
+        AVAILABILITY_ZONE => "topology.kubernetes.io/zone",
+        "ecs.instance-type" => "node.kubernetes.io/instance-type",
+        "ecs.os-type" => "kubernetes.io/os",
+        CPU_ARCHITECTURE => "kubernetes.io/arch",
+        other => other,
+    }
+}
+
+/// What an attribute's value is called in that label.
+pub(super) fn label_value_of<'v>(attribute: &str, value: &'v str) -> &'v str {
+    if attribute == CPU_ARCHITECTURE && value == "x86_64" { "amd64" } else { value }
+}
+
 impl NodeFact {
     /// The value of an ECS attribute. The four attributes that Kubernetes has a well-known label for are read from it; every
     /// other attribute is the label of the same name, so that `attribute:team` is what `kubectl label node N team=…` sets.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        let label = match name {
-            AVAILABILITY_ZONE => "topology.kubernetes.io/zone",
-            "ecs.instance-type" => "node.kubernetes.io/instance-type",
-            "ecs.os-type" => "kubernetes.io/os",
-            "ecs.cpu-architecture" => "kubernetes.io/arch",
-            other => other,
-        };
-        match self.labels.get(label).map(String::as_str) {
+        match self.labels.get(label_of(name)).map(String::as_str) {
             // The one value that ECS and Kubernetes spell differently.
-            Some("amd64") if name == "ecs.cpu-architecture" => Some("x86_64"),
+            Some("amd64") if name == CPU_ARCHITECTURE => Some("x86_64"),
             value => value,
         }
     }

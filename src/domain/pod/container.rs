@@ -1,33 +1,47 @@
 //! One container of a task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    Container as PodContainer, ContainerPort, EnvVar, Lifecycle, LifecycleHandler, SleepAction, VolumeMount,
+    Container as PodContainer, ContainerPort, ContainerRestartRule, ContainerRestartRuleOnExitCodes, EnvVar,
+    Lifecycle as PodLifecycle, LifecycleHandler, SleepAction,
 };
 
-use crate::api::{ContainerImage, TransportProtocol};
+use crate::api::{ContainerImage, ImagePullPolicy, TransportProtocol};
 use crate::domain::pod::escape::{literal, literals};
-use crate::domain::pod::{probes, resources};
+use crate::domain::pod::{probes, resources, security, volumes};
 use crate::domain::resolve::dependencies::Role;
-use crate::domain::resolve::task_definition::Container;
+use crate::domain::resolve::task_definition::{Container, Lifecycle};
 
 /// Builds a container, in whichever part of the pod it stands, with its image by digest where that is known.
-pub(super) fn build(container: &Container, images: &[ContainerImage], deregistration_delay: u32) -> PodContainer {
+pub(super) fn build(
+    container: &Container,
+    images: &[ContainerImage],
+    pull: Option<ImagePullPolicy>,
+    deregistration_delay: u32,
+) -> PodContainer {
     let given = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
+    let image = image(container, images);
+    let (restart_policy, restart_policy_rules) = restart(&container.lifecycle);
     PodContainer {
         name: container.name.pod.clone(),
-        image: image(container, images),
+        image_pull_policy: image.as_deref().map(|image| pull_policy(image, pull).to_owned()),
+        image,
         command: given(literals(&container.entry_point)),
         args: given(literals(&container.command)),
+        working_dir: container.working_directory.clone(),
         env: Some(environment(container)).filter(|env| !env.is_empty()),
         ports: Some(ports(container)).filter(|ports| !ports.is_empty()),
         resources: resources::container(container),
         readiness_probe: probes::readiness(container),
         startup_probe: probes::startup(container),
-        restart_policy: matches!(container.role, Role::Sidecar { .. }).then(|| "Always".to_owned()),
+        restart_policy,
+        restart_policy_rules,
+        security_context: security::container(&container.security),
+        stdin: container.interactive.then_some(true),
+        tty: container.pseudo_terminal.then_some(true),
         lifecycle: drain(container, deregistration_delay),
-        volume_mounts: Some(mounts(container)).filter(|mounts| !mounts.is_empty()),
+        volume_mounts: Some(volumes::mounts(container)).filter(|mounts| !mounts.is_empty()),
         ..PodContainer::default()
     }
 }
@@ -42,14 +56,44 @@ fn image(container: &Container, images: &[ContainerImage]) -> Option<String> {
     })
 }
 
+/// ECS pulls an image at every start of a task. What a digest names never changes.
+fn pull_policy(image: &str, given: Option<ImagePullPolicy>) -> &'static str {
+    match given {
+        Some(ImagePullPolicy::Always) => "Always",
+        Some(ImagePullPolicy::IfNotPresent) => "IfNotPresent",
+        Some(ImagePullPolicy::Never) => "Never",
+        None if image.contains('@') => "IfNotPresent",
+        None => "Always",
+    }
+}
+
+/// A sidecar is started again always, that makes it one; an ordinary container as its restart policy says.
+fn restart(lifecycle: &Lifecycle) -> (Option<String>, Option<Vec<ContainerRestartRule>>) {
+    let policy = |policy: &str| Some(policy.to_owned());
+    match (lifecycle.role, &lifecycle.restart) {
+        (Role::Sidecar { .. }, _) => (policy("Always"), None),
+        (Role::InitOnce, _) | (Role::Main, None) => (None, None),
+        (Role::Main, Some(restart)) if restart.ignored_exit_codes.is_empty() => (policy("Always"), None),
+        (Role::Main, Some(restart)) => {
+            let codes: BTreeSet<i32> = restart.ignored_exit_codes.iter().copied().collect();
+            let others = ContainerRestartRuleOnExitCodes {
+                operator: "NotIn".to_owned(),
+                values: Some(codes.into_iter().collect()),
+            };
+            let rule = ContainerRestartRule { action: "Restart".to_owned(), exit_codes: Some(others) };
+            (policy("Never"), Some(vec![rule]))
+        }
+    }
+}
+
 /// A task that is to stop "is first removed from the load balancer, then the connections drain, then the containers get the stop
 /// signal". Kubernetes takes a pod out of its endpoints as soon as it is deleted; sleeping before the signal is the rest.
-fn drain(container: &Container, deregistration_delay: u32) -> Option<Lifecycle> {
-    let runs = container.role != Role::InitOnce && deregistration_delay > 0;
+fn drain(container: &Container, deregistration_delay: u32) -> Option<PodLifecycle> {
+    let runs = container.role() != Role::InitOnce && deregistration_delay > 0;
     let sleep = SleepAction { seconds: i64::from(deregistration_delay) };
-    runs.then(|| Lifecycle {
+    runs.then(|| PodLifecycle {
         pre_stop: Some(LifecycleHandler { sleep: Some(sleep), ..LifecycleHandler::default() }),
-        ..Lifecycle::default()
+        ..PodLifecycle::default()
     })
 }
 
@@ -73,11 +117,14 @@ fn ports(container: &Container) -> Vec<ContainerPort> {
         let taken = |name: &str| ports.iter().any(|other| other.name.as_deref() == Some(name));
         let name = port.name.as_deref().filter(|name| is_service_name(name) && !taken(name));
         // Kubernetes takes a port once; in ECS two host ports may lead to one container port.
-        let known =
-            |other: &ContainerPort| other.container_port == number && other.protocol.as_deref() == Some(protocol);
+        let host = port.host.map(i32::from);
+        let known = |other: &ContainerPort| {
+            (other.container_port, other.protocol.as_deref(), other.host_port) == (number, Some(protocol), host)
+        };
         if !ports.iter().any(known) {
             ports.push(ContainerPort {
                 container_port: number,
+                host_port: host,
                 protocol: Some(protocol.to_owned()),
                 name: name.map(str::to_owned),
                 ..ContainerPort::default()
@@ -106,32 +153,23 @@ fn is_service_name(name: &str) -> bool {
         && !name.contains("--")
 }
 
-fn mounts(container: &Container) -> Vec<VolumeMount> {
-    let mount = |mount: &crate::domain::resolve::task_definition::Mount| VolumeMount {
-        name: mount.volume.pod.clone(),
-        mount_path: mount.path.clone(),
-        read_only: mount.read_only.then_some(true),
-        ..VolumeMount::default()
-    };
-    container.mounts.iter().map(mount).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::resolve::features::Features;
     use crate::domain::resolve::task_definition;
 
     fn built(container: &serde_json::Value, delay: u32) -> PodContainer {
         let spec = json!({ "containerDefinitions": [container] });
-        let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap();
+        let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap();
         let pinned = ContainerImage {
             container_name: "app".to_owned(),
             image: "example.com/app:1".to_owned(),
             image_digest: "sha256:first".to_owned(),
         };
-        build(&definition.main[0], &[pinned], delay)
+        build(&definition.main[0], &[pinned], None, delay)
     }
 
     #[test]

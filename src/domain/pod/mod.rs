@@ -6,15 +6,21 @@
 mod container;
 mod escape;
 mod meta;
+mod network;
 mod node;
 mod probes;
 mod resources;
+mod security;
+mod volumes;
 
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, Pod, PodSpec, Volume};
+use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+
+use crate::api::ServiceVolumeConfiguration;
 use crate::api::names::Uid;
 use crate::domain::resolve::dependencies::Role;
-use crate::domain::resolve::task_definition::{Container, ResolvedTaskDefinition};
+use crate::domain::resolve::task_definition::{Container, Processes, ResolvedTaskDefinition};
 use crate::domain::service::Start;
 
 /// Seconds that a pod has beyond its containers' own stop timeouts.
@@ -33,6 +39,10 @@ pub struct ServiceOwner {
     pub cluster: String,
     /// Seconds between the end of new connections to a task and its stop signal.
     pub deregistration_delay: u32,
+    /// The ServiceAccounts that the cluster has for task roles.
+    pub service_accounts: BTreeMap<String, String>,
+    /// The volumes that the task definition leaves to the service.
+    pub volume_configurations: Vec<ServiceVolumeConfiguration>,
 }
 
 /// A way to build the pod of a service's task: [`build`].
@@ -40,39 +50,53 @@ pub type PodBuilder = fn(&ResolvedTaskDefinition, &ServiceOwner, &Start) -> Pod;
 
 /// Builds the pod of a service's task.
 pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &Start) -> Pod {
-    let volume = |name: &String| Volume {
-        name: name.clone(),
-        empty_dir: Some(EmptyDirVolumeSource::default()),
-        ..Volume::default()
-    };
-    let volumes: Vec<Volume> = definition.volumes.iter().map(|name| volume(&name.pod)).collect();
-    let build = |container| container::build(container, &start.images, owner.deregistration_delay);
+    let pull = definition.extension.given.image_pull_policy;
+    let build = |container| container::build(container, &start.images, pull, owner.deregistration_delay);
     let init: Vec<_> = definition.init.iter().map(build).collect();
     let grace_period = termination_grace_period(definition).saturating_add(owner.deregistration_delay);
-    Pod {
-        metadata: meta::build(definition, owner, start),
-        spec: Some(PodSpec {
-            restart_policy: Some("Never".to_owned()),
-            enable_service_links: Some(false),
-            automount_service_account_token: Some(false),
-            termination_grace_period_seconds: Some(i64::from(grace_period)),
-            resources: resources::task(definition),
-            init_containers: Some(init).filter(|init| !init.is_empty()),
-            containers: definition.main.iter().map(build).collect(),
-            affinity: start.node.as_deref().map(node::affinity),
-            tolerations: start.node.as_ref().map(|_| node::daemon_tolerations()),
-            volumes: Some(volumes).filter(|volumes| !volumes.is_empty()),
-            ..PodSpec::default()
-        }),
-        status: None,
-    }
+    let Processes { share_pid, host_pid, host_ipc } = definition.processes;
+    let given = &definition.extension.given;
+    let tolerated = start.node.iter().flat_map(|_| node::daemon_tolerations());
+    let mut spec = PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        enable_service_links: Some(false),
+        automount_service_account_token: Some(given.automount_service_account_token.unwrap_or(false)),
+        service_account_name: service_account(definition, owner),
+        termination_grace_period_seconds: Some(i64::from(grace_period)),
+        resources: resources::task(definition),
+        init_containers: list(init),
+        containers: definition.main.iter().map(build).collect(),
+        affinity: node::affinity(&definition.platform.terms, start.node.as_deref()),
+        node_selector: Some(definition.platform.node_selector.clone()).filter(|labels| !labels.is_empty()),
+        tolerations: list(given.tolerations.iter().cloned().chain(tolerated).collect()),
+        runtime_class_name: given.runtime_class_name.clone(),
+        priority_class_name: given.priority_class_name.clone(),
+        security_context: Some(security::pod(definition)),
+        share_process_namespace: share_pid.then_some(true),
+        host_pid: host_pid.then_some(true),
+        host_ipc: host_ipc.then_some(true),
+        volumes: list(volumes::build(definition, &owner.volume_configurations)),
+        ..PodSpec::default()
+    };
+    network::build(&definition.network, &mut spec);
+    Pod { metadata: meta::build(definition, owner, start), spec: Some(spec), status: None }
+}
+
+fn list<T>(items: Vec<T>) -> Option<Vec<T>> {
+    Some(items).filter(|items| !items.is_empty())
+}
+
+/// The one that the task definition names, or the one that its cluster has for the role.
+fn service_account(definition: &ResolvedTaskDefinition, owner: &ServiceOwner) -> Option<String> {
+    let named = definition.extension.given.service_account_name.as_ref();
+    named.or_else(|| owner.service_accounts.get(definition.task_role.as_ref()?)).cloned()
 }
 
 /// Kubernetes stops all main containers at once, then the sidecars one by one, within one period for all: the longest stop
 /// timeout of the former and the sum of the latter. A main with 60 seconds and a sidecar with 30 need 95.
 fn termination_grace_period(definition: &ResolvedTaskDefinition) -> u32 {
-    let timeout = |container: &Container| container.stop_timeout;
+    let timeout = |container: &Container| container.lifecycle.stop_timeout;
     let mains = definition.main.iter().map(timeout).max().unwrap_or(0);
-    let sidecars = definition.init.iter().filter(|container| container.role != Role::InitOnce).map(timeout);
+    let sidecars = definition.init.iter().filter(|container| container.role() != Role::InitOnce).map(timeout);
     sidecars.fold(mains, u32::saturating_add).saturating_add(STOP_MARGIN)
 }

@@ -38,7 +38,7 @@ pub(super) fn deadline(definition: &ResolvedTaskDefinition) -> Option<i32> {
 /// The probe that holds back the containers that wait until this one is HEALTHY. It never gives up: giving up would kill the
 /// container, and ECS only lets the others wait.
 pub(super) fn startup(container: &Container) -> Option<Probe> {
-    let awaited = container.role == Role::Sidecar { awaited_healthy: true };
+    let awaited = container.role() == Role::Sidecar { awaited_healthy: true };
     let check = container.health_check.as_ref().filter(|_| awaited)?;
     Some(probe(check, interval(check).min(AWAITED_INTERVAL), i32::MAX))
 }

@@ -8,17 +8,30 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::domain::resolve::size::{CpuUnits, MiB};
 use crate::domain::resolve::task_definition::{Container, ResolvedTaskDefinition};
 
+/// The resource by which nodes offer GPUs.
+const GPU: &str = "nvidia.com/gpu";
+
 /// The task's own size is a limit on all its containers together: pod-level requests and limits.
 pub(super) fn task(definition: &ResolvedTaskDefinition) -> Option<ResourceRequirements> {
-    let size = quantities(definition.cpu, definition.memory);
+    let size = quantities(definition.size.cpu, definition.size.memory);
     requirements(size.clone(), size)
 }
 
 /// A container's `cpu` is a share, never a limit. `memoryReservation` is what the scheduler sets aside, `memory` where the
 /// container is killed; the one stands in for the other where only `memory` is given.
 pub(super) fn container(container: &Container) -> Option<ResourceRequirements> {
-    let requests = quantities(container.cpu, container.memory_reservation.or(container.memory));
-    requirements(requests, quantities(None, container.memory))
+    let mut requests = quantities(container.cpu, container.memory_reservation.or(container.memory));
+    let mut limits = quantities(container.cpu_limit, container.memory);
+    if let Some(size) = container.ephemeral_storage_gib {
+        for side in [&mut requests, &mut limits] {
+            side.insert("ephemeral-storage".to_owned(), Quantity(format!("{size}Gi")));
+        }
+    }
+    // What is not divisible is asked for as a limit; the API server makes it the request too.
+    if container.gpus > 0 {
+        limits.insert(GPU.to_owned(), Quantity(container.gpus.to_string()));
+    }
+    requirements(requests, limits)
 }
 
 fn quantities(cpu: Option<CpuUnits>, memory: Option<MiB>) -> BTreeMap<String, Quantity> {

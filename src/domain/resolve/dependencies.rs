@@ -1,8 +1,8 @@
 //! `dependsOn`: the rules on the graph, and the part of a pod that each container stands in because of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{ContainerCondition, ContainerDefinition};
+use crate::api::{ContainerCondition, ContainerDefinition, LogConfiguration, LogDriver};
 use crate::domain::resolve::Problem;
 
 /// Where a container of a task stands in the pod, so that Kubernetes starts the containers in ECS's order.
@@ -19,22 +19,44 @@ pub enum Role {
     Main,
 }
 
-/// The role of each container, and the order in which those that others wait for are started. Both by index.
+/// The role of each container, and the order in which those that others wait for are started. All by index.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StartOrder {
     /// In the order of declaration.
     pub(super) roles: Vec<Role>,
     /// The containers that are not [`Role::Main`], each behind those it waits for.
     pub(super) init: Vec<usize>,
+    /// Who waits for whom.
+    pub(super) edges: Vec<Edge>,
 }
 
-/// Checks `dependsOn` and works out the start order.
+/// One container waits for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Edge {
+    /// The one that waits.
+    pub(super) from: usize,
+    /// The one that is waited for.
+    pub(super) target: usize,
+    /// What it is waited for.
+    pub(super) condition: ContainerCondition,
+    /// The member that asks for it.
+    pub(super) member: String,
+}
+
+impl StartOrder {
+    /// Whether the one waits for the other, be it through others.
+    pub(super) fn waits_for(&self, from: usize, target: usize) -> bool {
+        reaches(&self.edges, from, target)
+    }
+}
+
+/// Checks `dependsOn` and works out the start order, in which links and log routers count too.
 pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrder, Vec<Problem>> {
     let index: BTreeMap<&str, usize> =
         containers.iter().enumerate().map(|(index, container)| (container.name.as_str(), index)).collect();
     let mut problems = Vec::new();
-    let mut waits_for: Vec<Vec<(usize, ContainerCondition)>> = vec![Vec::new(); containers.len()];
-    for (container, waits_for) in containers.iter().zip(&mut waits_for) {
+    let mut edges: Vec<Edge> = Vec::new();
+    for (from, container) in containers.iter().enumerate() {
         for (n, dependency) in container.depends_on.iter().enumerate() {
             let member = format!("containerDefinitions[{}].dependsOn[{n}]", container.name);
             let target = index.get(dependency.container_name.as_str()).copied();
@@ -45,12 +67,18 @@ pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrd
                 )),
                 Some((target, definition)) => {
                     problems.extend(broken_rule(&member, dependency.condition, definition));
-                    waits_for.push((target, dependency.condition));
+                    edges.push(Edge { from, target, condition: dependency.condition, member });
                 }
             }
         }
     }
-    match topological(&waits_for) {
+    for edge in implicit(containers, &index) {
+        // ECS's agent orders what can be ordered: a router that itself waits for one that logs to it does so.
+        if edge.from != edge.target && !reaches(&edges, edge.target, edge.from) {
+            edges.push(edge);
+        }
+    }
+    match topological(containers.len(), &edges) {
         Err(cycle) => {
             let names: Vec<&str> =
                 cycle.iter().filter_map(|index| containers.get(*index)).map(|c| c.name.as_str()).collect();
@@ -63,11 +91,51 @@ pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrd
         }
         Ok(_) if !problems.is_empty() => Err(problems),
         Ok(order) => {
-            let roles: Vec<Role> = (0..containers.len()).map(|index| role(index, &waits_for)).collect();
+            let roles: Vec<Role> = (0..containers.len()).map(|index| role(index, &edges)).collect();
             let init = order.into_iter().filter(|index| roles.get(*index).is_some_and(|role| *role != Role::Main));
-            Ok(StartOrder { init: init.collect(), roles })
+            Ok(StartOrder { init: init.collect(), roles, edges })
         }
     }
+}
+
+/// What a task definition does not say and ECS's agent adds: a container starts after those it has links to, and after the log
+/// router that it logs to, unless the router waits for something itself.
+fn implicit(containers: &[ContainerDefinition], index: &BTreeMap<&str, usize>) -> Vec<Edge> {
+    let router = containers.iter().position(|container| container.firelens_configuration.is_some());
+    let router = router.filter(|router| containers.get(*router).is_some_and(|router| router.depends_on.is_empty()));
+    let mut edges = Vec::new();
+    for (from, container) in containers.iter().enumerate() {
+        let mut start = |target: usize, member: String| {
+            edges.push(Edge { from, target, condition: ContainerCondition::Start, member });
+        };
+        for (n, link) in container.links.iter().enumerate() {
+            let name = link.split(':').next().unwrap_or_default();
+            if let Some(target) = index.get(name) {
+                start(*target, format!("containerDefinitions[{}].links[{n}]", container.name));
+            }
+        }
+        let logs_to_router = |log: &LogConfiguration| log.log_driver == LogDriver::Awsfirelens;
+        if let Some(router) = router.filter(|_| container.log_configuration.as_ref().is_some_and(logs_to_router)) {
+            start(router, format!("containerDefinitions[{}].logConfiguration", container.name));
+        }
+    }
+    edges
+}
+
+fn reaches(edges: &[Edge], from: usize, target: usize) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut next = vec![from];
+    while let Some(at) = next.pop() {
+        for edge in edges.iter().filter(|edge| edge.from == at) {
+            if edge.target == target {
+                return true;
+            }
+            if seen.insert(edge.target) {
+                next.push(edge.target);
+            }
+        }
+    }
+    false
 }
 
 /// "If the dependent container is essential, COMPLETE and SUCCESS can't be set on it"; HEALTHY "requires that the dependent
@@ -93,9 +161,9 @@ fn broken_rule(member: &str, condition: ContainerCondition, target: &ContainerDe
     }
 }
 
-fn role(index: usize, waits_for: &[Vec<(usize, ContainerCondition)>]) -> Role {
+fn role(index: usize, edges: &[Edge]) -> Role {
     let awaited = |conditions: &[ContainerCondition]| {
-        waits_for.iter().flatten().any(|(target, condition)| *target == index && conditions.contains(condition))
+        edges.iter().any(|edge| edge.target == index && conditions.contains(&edge.condition))
     };
     if awaited(&[ContainerCondition::Complete, ContainerCondition::Success]) {
         return Role::InitOnce;
@@ -110,10 +178,13 @@ fn role(index: usize, waits_for: &[Vec<(usize, ContainerCondition)>]) -> Role {
 
 /// The containers in an order in which each stands behind those it waits for, and otherwise as declared; or the containers of
 /// a cycle.
-fn topological(waits_for: &[Vec<(usize, ContainerCondition)>]) -> Result<Vec<usize>, Vec<usize>> {
+fn topological(containers: usize, edges: &[Edge]) -> Result<Vec<usize>, Vec<usize>> {
     let mut order: Vec<usize> = Vec::new();
-    let mut left: Vec<usize> = (0..waits_for.len()).collect();
-    let targets = |index: &usize| waits_for.get(*index).into_iter().flatten().map(|(target, _)| *target);
+    let mut left: Vec<usize> = (0..containers).collect();
+    let targets = |index: &usize| {
+        let index = *index;
+        edges.iter().filter(move |edge| edge.from == index).map(|edge| edge.target)
+    };
     while !left.is_empty() {
         let Some(next) = left.iter().position(|index| targets(index).all(|target| order.contains(&target))) else {
             return Err(cycle(&left, |index| targets(&index).find(|target| left.contains(target))));
@@ -184,6 +255,25 @@ mod tests {
         );
         assert_eq!(init(&["app*: log START", "log:"]), ["log Sidecar { awaited_healthy: false }"]);
         assert_eq!(init(&["app*:", "other:"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_container_starts_after_those_it_has_links_to_and_after_its_log_router() {
+        let mut linked = containers(&["app*:", "db:"]);
+        linked[0].links = vec!["db:database".to_owned()];
+        assert_eq!(start_order(&linked).unwrap().roles[1], Role::Sidecar { awaited_healthy: false });
+        linked[1].links = vec!["app".to_owned()];
+        assert_eq!(start_order(&linked).unwrap().init, [1], "a link back adds nothing");
+
+        let mut logging = containers(&["app*:", "router:"]);
+        logging[0].log_configuration =
+            Some(serde_json::from_value(serde_json::json!({"logDriver": "awsfirelens"})).unwrap());
+        logging[1].firelens_configuration =
+            Some(serde_json::from_value(serde_json::json!({"type": "fluentbit"})).unwrap());
+        assert_eq!(start_order(&logging).unwrap().init, [1]);
+        let waits = containers(&["app*:", "router: app START"]).remove(1).depends_on;
+        logging[1].depends_on = waits;
+        assert_eq!(start_order(&logging).unwrap().init, [0], "a router that waits itself is not waited for");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod canonical;
 pub mod control;
 pub mod dependencies;
 mod deployment_content;
+pub mod features;
 pub mod members;
 pub mod service;
 pub mod size;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may fail this way")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -15,6 +15,7 @@ use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid, dns_label, lab
 use crate::api::{ContainerCondition, TaskDefinitionSpec};
 use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::resolve::canonical_json;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::size::{CpuUnits, MiB};
 use crate::domain::resolve::task_definition::{normalise, resolve};
 use crate::domain::service::Start;
@@ -155,12 +156,18 @@ fn build(spec: &TaskDefinitionSpec) -> PodSpec {
         uid: Uid("uid".to_owned()),
         cluster: "default".to_owned(),
         deregistration_delay: 0,
+        service_accounts: BTreeMap::new(),
+        volume_configurations: Vec::new(),
     };
     let key = TaskKey { deployment: DeploymentId(1), slot: 0, attempt: 1 };
     let revision = RevisionName { family: "web".parse().unwrap(), number: 1 };
-    pod::build(&resolve(spec).unwrap(), &owner, &Start { key, revision, images: Vec::new().into(), node: None })
-        .spec
-        .unwrap()
+    pod::build(
+        &resolve(spec, Features::ALL).unwrap(),
+        &owner,
+        &Start { key, revision, images: Vec::new().into(), node: None },
+    )
+    .spec
+    .unwrap()
 }
 
 proptest! {
@@ -172,7 +179,7 @@ proptest! {
     #[test]
     fn any_definition_is_resolved_or_refused_alike_before_and_after_it_is_registered(spec in spec()) {
         let normal = normalise(&spec, "web");
-        prop_assert_eq!(resolve(&normal), resolve(&spec));
+        prop_assert_eq!(resolve(&normal, Features::ALL), resolve(&spec, Features::ALL));
         prop_assert_eq!(normalise(&normal, "other"), normal);
     }
 
@@ -224,7 +231,7 @@ proptest! {
 
     #[test]
     fn the_order_in_which_members_were_written_does_not_show(members in vec(("[a-f]", any_json()), 0..6)) {
-        let unique: std::collections::BTreeMap<String, Value> = members.into_iter().collect();
+        let unique: BTreeMap<String, Value> = members.into_iter().collect();
         let written: Map<String, Value> = unique.clone().into_iter().collect();
         let reversed: Map<String, Value> = unique.into_iter().rev().collect();
         prop_assert_eq!(canonical_json(&Value::Object(written)), canonical_json(&Value::Object(reversed)));

@@ -55,6 +55,7 @@ mod tests {
 
     use super::*;
     use crate::api::names::TaskId;
+    use crate::domain::resolve::features::Features;
     use crate::domain::resolve::task_definition;
 
     fn definition() -> ResolvedTaskDefinition {
@@ -64,7 +65,7 @@ mod tests {
             { "name": "floating", "image": "example.com/sidecar:latest", "versionConsistency": "disabled" },
             { "name": "pinned", "image": pinned },
         ]});
-        task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap()
+        task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap()
     }
 
     fn images(task: &str, undigested: &str) -> TaskImages {

@@ -14,6 +14,7 @@ use crate::domain::facts::{
 };
 use crate::domain::placement::resources::Resources;
 use crate::domain::resolve::control::Control;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
@@ -87,7 +88,7 @@ pub(crate) fn pending() -> TaskState {
 /// The definitions of a few revisions of `web`.
 fn definitions() -> BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>> {
     let spec = serde_json::json!({ "containerDefinitions": [{ "name": "app", "image": "example.com/app:1" }] });
-    let definition = Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap()).unwrap());
+    let definition = Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap());
     (1..=9).map(|number| (web(number), definition.clone())).collect()
 }
 

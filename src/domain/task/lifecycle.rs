@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::task::health::{Checks, Gate, Target};
+use crate::domain::task::restart::{Awaited, RestartPolicy};
 use crate::domain::task::start::StartFailure;
 use crate::domain::task::stop::StopRecord;
 
@@ -85,6 +86,14 @@ pub struct ContainerFact {
     pub state: ContainerState,
     /// The exit code of its run before the present one.
     pub last_exit_code: Option<i32>,
+    /// How long that run took.
+    pub last_ran_for: Option<SignedDuration>,
+    /// Whether its startup probe has passed, or it runs and has none.
+    pub started: bool,
+    /// Its restart policy.
+    pub restart: Option<RestartPolicy>,
+    /// What others wait for in it, if it is more than its start.
+    pub awaited: Option<Awaited>,
 }
 
 /// The part of a pod that a container stands in.
@@ -134,7 +143,9 @@ impl TaskState {
             PodPhase::Pending | PodPhase::Running if essential_exit => {
                 Self::Stopped(Box::new(StopRecord::of_essential_exit(pod)))
             }
-            PodPhase::Pending => Self::Pending { failing: StartFailure::of(pod) },
+            PodPhase::Pending => {
+                Self::Pending { failing: StartFailure::of(pod).or_else(|| StartFailure::of_dependencies(pod)) }
+            }
             // A pod is Running as soon as one container is; a task is not before all of them are, or have been.
             PodPhase::Running => match StartFailure::of(pod) {
                 Some(failing) => Self::Pending { failing: Some(failing) },
@@ -149,10 +160,32 @@ impl ContainerFact {
     /// other containers that are part of the task are stopped." A sidecar that exits is started again by the kubelet at
     /// once, so what shows is the restart.
     fn ends_the_task(&self) -> bool {
-        match self.role {
-            ContainerRole::Main => self.essential && matches!(self.state, ContainerState::Exited { .. }),
-            ContainerRole::Init => self.essential && self.restarts > 0,
+        match (&self.restart, self.role) {
+            _ if !self.essential => false,
+            (Some(policy), _) => self.has_exited_for_good(policy),
+            (None, ContainerRole::Main) => matches!(self.state, ContainerState::Exited { .. }),
+            (None, ContainerRole::Init) => self.restarts > 0,
         }
+    }
+
+    /// Whether the latest exit is one after which ECS would not have started the container again, whatever the kubelet does.
+    fn has_exited_for_good(&self, policy: &RestartPolicy) -> bool {
+        match self.state {
+            ContainerState::Exited { code, started_at, at, .. } => {
+                let ran_for = at.zip(started_at).map(|(at, started)| at.duration_since(started));
+                !policy.restarts_after(code, ran_for)
+            }
+            ContainerState::Waiting { .. } | ContainerState::Running { .. } => {
+                self.last_exit_code.is_some_and(|code| !policy.restarts_after(code, self.last_ran_for))
+            }
+        }
+    }
+
+    /// Whether it is between two runs.
+    fn is_restarting(&self) -> bool {
+        let is_running = matches!(self.state, ContainerState::Running { .. });
+        let has_run = matches!(self.state, ContainerState::Exited { .. }) || self.last_exit_code.is_some();
+        self.restart.is_some() && has_run && !is_running
     }
 }
 
@@ -160,8 +193,10 @@ impl ContainerFact {
 /// finished container that is not essential makes the pod unready for ever, and the task stays RUNNING. What counts then are the
 /// essential containers and the gates themselves.
 fn checks(pod: &PodStatus) -> Checks {
-    let excused =
-        |container: &ContainerFact| !container.essential && matches!(container.state, ContainerState::Exited { .. });
+    let excused = |container: &ContainerFact| {
+        let has_ended = matches!(container.state, ContainerState::Exited { .. });
+        !container.essential && (has_ended || container.is_restarting())
+    };
     let unready = || pod.containers.iter().filter(|c| c.role == ContainerRole::Main && !c.ready);
     let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
     let essential = || pod.containers.iter().filter(|container| container.essential);
@@ -171,6 +206,11 @@ fn checks(pod: &PodStatus) -> Checks {
         ContainerState::Running { since } => since,
         ContainerState::Waiting { .. } | ContainerState::Exited { .. } => None,
     });
+    // "When a container is restarted its health status is UNKNOWN" until it has passed again.
+    if essential().any(ContainerFact::is_restarting) {
+        let gate = Gate::Running;
+        return Checks { running_since: None, passing: false, passing_changed_at: None, targets: Vec::new(), gate };
+    }
     Checks {
         running_since: started.max(),
         passing,
@@ -190,7 +230,7 @@ fn checks(pod: &PodStatus) -> Checks {
 mod tests {
     use super::*;
     use crate::api::StopCode;
-    use crate::domain::task::health::TargetHealth;
+    use crate::domain::task::health::{Health, HealthPeriods, TargetHealth};
 
     fn running(name: &str, essential: bool, ready: bool) -> ContainerFact {
         ContainerFact {
@@ -201,6 +241,10 @@ mod tests {
             restarts: 0,
             state: ContainerState::Running { since: None },
             last_exit_code: None,
+            last_ran_for: None,
+            started: true,
+            restart: None,
+            awaited: None,
         }
     }
 
@@ -257,6 +301,62 @@ mod tests {
         assert_eq!(record.code, StopCode::EssentialContainerExited);
         assert_eq!(record.reason, "Essential container in task exited");
         assert_eq!(record.containers[0].exit_code, Some(3));
+    }
+
+    #[test]
+    fn a_container_with_a_restart_policy_ends_the_task_only_by_an_exit_that_is_not_followed_by_a_restart() {
+        let policy = || Some(RestartPolicy { ignored_exit_codes: vec![0], restart_attempt_period: 60 });
+        let at = |second| Some(Timestamp::from_second(second).unwrap());
+        let exit = |code, seconds: i64| ContainerFact {
+            state: ContainerState::Exited { code, reason: None, started_at: at(100), at: at(100 + seconds) },
+            restart: policy(),
+            ..running("app", true, false)
+        };
+        let again = |code, seconds| ContainerFact {
+            restarts: 1,
+            last_exit_code: Some(code),
+            last_ran_for: Some(SignedDuration::from_secs(seconds)),
+            restart: policy(),
+            ..running("app", true, true)
+        };
+        let waits = |code, seconds| ContainerFact {
+            state: ContainerState::Waiting { reason: Some("CrashLoopBackOff".to_owned()), message: None },
+            ready: false,
+            ..again(code, seconds)
+        };
+        let sidecar = |container| ContainerFact { role: ContainerRole::Init, ..container };
+        for (sentence, container, ends) in [
+            ("it exits after the attempt period", exit(1, 60), false),
+            ("it waits for its restart", waits(1, 60), false),
+            ("it runs again", again(1, 60), false),
+            ("it exits too soon", exit(1, 59), true),
+            ("the kubelet has started it again though it exited too soon", again(1, 59), true),
+            ("so it has, after a delay", waits(1, 59), true),
+            ("it exits with a code that is to be ignored", exit(0, 60), true),
+            ("a sidecar is started again", sidecar(again(1, 60)), false),
+            ("a sidecar is started again with a code that is to be ignored", sidecar(again(0, 60)), true),
+        ] {
+            let state = TaskState::of(&pod(false, vec![container.clone()]));
+            assert_eq!(matches!(state, TaskState::Stopped(_)), ends, "{sentence}");
+            let other = ContainerFact { essential: false, ..container };
+            let state = TaskState::of(&pod(false, vec![running("web", true, true), other]));
+            assert!(matches!(state, TaskState::Running(_)), "{sentence}, not essential");
+        }
+    }
+
+    #[test]
+    fn between_two_runs_the_health_of_a_container_is_unknown() {
+        let app = ContainerFact {
+            state: ContainerState::Waiting { reason: None, message: None },
+            restarts: 1,
+            last_exit_code: Some(1),
+            restart: Some(RestartPolicy { ignored_exit_codes: Vec::new(), restart_attempt_period: 60 }),
+            ..running("app", true, false)
+        };
+        let seen = PodStatus { health_check_deadline: Some(SignedDuration::ZERO), ..pod(false, vec![app]) };
+        let TaskState::Running(checks) = TaskState::of(&seen) else { panic!("the task is RUNNING") };
+        let periods = HealthPeriods { healthy_after: SignedDuration::ZERO, grace: SignedDuration::ZERO };
+        assert_eq!(checks.health(periods, Timestamp::MAX), Health::Unknown { until: None });
     }
 
     #[test]

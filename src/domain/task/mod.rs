@@ -2,10 +2,12 @@
 
 mod health;
 mod lifecycle;
+mod restart;
 mod start;
 mod stop;
 
 pub use health::{Checks, Gate, Health, HealthPeriods, Target, TargetHealth};
 pub use lifecycle::{ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, TaskState};
+pub use restart::{Awaited, AwaitedState, RestartPolicy};
 pub use start::{StartFailure, StartFailureKind};
 pub use stop::{ContainerExit, StopRecord, disruption};

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::task::lifecycle::{ContainerState, PodStatus};
+use crate::domain::task::restart::{Awaited, AwaitedState};
 
 /// How long a task may find no node before its launch counts as failed: as long as a Kubernetes Deployment waits before it reports
 /// that it does not progress. A node that an autoscaler adds is there in less.
@@ -33,6 +34,10 @@ pub enum StartFailureKind {
     CannotConfigure,
     /// The runtime cannot make or start the container.
     CannotCreate,
+    /// A container that others wait for takes longer than its `startTimeout`.
+    StartTimeout,
+    /// A container that others wait for to be HEALTHY has exited before it was.
+    DependencyExited,
     /// No node takes the task. ECS keeps it PENDING and says so.
     Unplaced,
 }
@@ -57,11 +62,37 @@ impl StartFailure {
         })
     }
 
+    /// What keeps the containers of a pod from starting that wait for another of its containers. On ECS "the dependent container is
+    /// given up" then, and with it the task.
+    pub(super) fn of_dependencies(pod: &PodStatus) -> Option<Self> {
+        pod.containers.iter().find_map(|container| {
+            let Awaited { until, seconds } = container.awaited?;
+            let name = &container.name;
+            if until == AwaitedState::Healthy && container.restart.is_none() && container.restarts > 0 {
+                let message = format!("container {name} exited before it was HEALTHY");
+                return Some(Self { kind: StartFailureKind::DependencyExited, message, since: None });
+            }
+            let ContainerState::Running { since: Some(since) } = container.state else { return None };
+            let is_reached = until == AwaitedState::Healthy && container.started;
+            let timeout = SignedDuration::from_secs(seconds.filter(|_| !is_reached)?.into());
+            let state = match until {
+                AwaitedState::Healthy => "HEALTHY",
+                AwaitedState::Ended => "COMPLETE",
+            };
+            let message =
+                format!("container {name} is not {state} after its startTimeout of {} seconds", timeout.as_secs());
+            let since = since.saturating_add(timeout).unwrap_or(Timestamp::MAX);
+            Some(Self { kind: StartFailureKind::StartTimeout, message, since: Some(since) })
+        })
+    }
+
     /// When ECS would have given up. The agent tries to pull an image five times within some 20 seconds; what is missing may
     /// be on its way by the same `kubectl apply`.
     pub fn gives_up_at(&self) -> Option<Timestamp> {
         let patience = match self.kind {
-            StartFailureKind::InvalidImageName => SignedDuration::ZERO,
+            StartFailureKind::InvalidImageName
+            | StartFailureKind::StartTimeout
+            | StartFailureKind::DependencyExited => SignedDuration::ZERO,
             StartFailureKind::CannotPull | StartFailureKind::CannotCreate => SignedDuration::from_secs(30),
             StartFailureKind::CannotConfigure => SignedDuration::from_mins(2),
             StartFailureKind::Unplaced => return None,
@@ -81,7 +112,9 @@ impl StartFailure {
         let prefix = match self.kind {
             StartFailureKind::InvalidImageName | StartFailureKind::CannotPull => "CannotPullContainerError",
             StartFailureKind::CannotConfigure => "ResourceInitializationError",
-            StartFailureKind::CannotCreate => "CannotStartContainerError",
+            StartFailureKind::CannotCreate | StartFailureKind::StartTimeout | StartFailureKind::DependencyExited => {
+                "CannotStartContainerError"
+            }
             StartFailureKind::Unplaced => "unable to place a task",
         };
         format!("{prefix}: {}", self.message)
@@ -91,21 +124,60 @@ impl StartFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::task::lifecycle::{ContainerFact, ContainerRole};
 
     #[test]
     fn what_kubernetes_tries_for_ever_fails_in_the_words_of_ecs() {
-        use StartFailureKind::{CannotConfigure, CannotCreate, CannotPull, InvalidImageName, Unplaced};
+        use StartFailureKind::{
+            CannotConfigure, CannotCreate, CannotPull, DependencyExited, InvalidImageName, StartTimeout, Unplaced,
+        };
         for (kind, seconds, counted, reason) in [
             (InvalidImageName, Some(0), None, "CannotPullContainerError: why"),
             (CannotPull, Some(30), None, "CannotPullContainerError: why"),
             (CannotCreate, Some(30), None, "CannotStartContainerError: why"),
             (CannotConfigure, Some(120), None, "ResourceInitializationError: why"),
+            (StartTimeout, Some(0), None, "CannotStartContainerError: why"),
+            (DependencyExited, Some(0), None, "CannotStartContainerError: why"),
             (Unplaced, None, Some(600), "unable to place a task: why"),
         ] {
             let failure = StartFailure { kind, message: "why".to_owned(), since: Some(Timestamp::UNIX_EPOCH) };
             let given_up = failure.gives_up_at().map(Timestamp::as_second);
             assert_eq!((given_up, failure.reason().as_str()), (seconds, reason));
             assert_eq!(failure.launch_fails_at().map(Timestamp::as_second), counted, "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_others_wait_for_has_its_start_timeout_from_its_own_start() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let db = |until, seconds, started, restarts| ContainerFact {
+            name: "db".to_owned(),
+            essential: false,
+            role: ContainerRole::Init,
+            ready: false,
+            restarts,
+            state: ContainerState::Running { since: Some(at(100)) },
+            last_exit_code: None,
+            last_ran_for: None,
+            started,
+            restart: None,
+            awaited: Some(Awaited { until, seconds }),
+        };
+        use AwaitedState::{Ended, Healthy};
+        for (sentence, container, expected) in [
+            ("HEALTHY within 60 seconds", db(Healthy, Some(60), false, 0), Some("StartTimeout 160")),
+            ("which it is", db(Healthy, Some(60), true, 0), None),
+            ("HEALTHY, some time", db(Healthy, None, false, 0), None),
+            ("an exit instead", db(Healthy, None, false, 1), Some("DependencyExited -")),
+            ("the end within 60 seconds", db(Ended, Some(60), true, 0), Some("StartTimeout 160")),
+            ("the end, some time", db(Ended, None, true, 0), None),
+        ] {
+            let pod = PodStatus { containers: vec![container], ..PodStatus::default() };
+            let found = StartFailure::of_dependencies(&pod).map(|failure| {
+                let since = failure.since.map_or("-".to_owned(), |since| since.as_second().to_string());
+                format!("{:?} {since}", failure.kind)
+            });
+            assert_eq!(found.as_deref(), expected, "{sentence}");
         }
     }
 }

@@ -12,8 +12,10 @@ use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::names::{Family, RevisionName, Uid};
 use crate::api::{RevisionState, RevisionStatus, TaskDefinitionRevisionSpec, TaskDefinitionSpec, TaskDefinitionStatus};
 use crate::domain::Plan;
-use crate::domain::resolve::members::not_implemented_in_task_definition;
-use crate::domain::resolve::task_definition::{self, family, normalise};
+use crate::domain::resolve::features::Features;
+use crate::domain::resolve::task_definition::{
+    check_for_registration, family, normalise, not_implemented_members, verdict,
+};
 use crate::domain::resolve::{Problem, canonical_json};
 
 /// How many revisions that nothing uses are kept.
@@ -63,6 +65,8 @@ pub struct Observed<'a> {
     pub services: Vec<String>,
     /// The numbers of the revisions that services name or tasks run.
     pub used: BTreeSet<i64>,
+    /// What the API server can express.
+    pub features: Features,
 }
 
 /// A revision, as observed.
@@ -135,7 +139,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
     }
     let is_inactive = |revision: &Revision<'_>| abandoned || revision.deregister || !revision.is_active();
     for revision in &revisions {
-        let status = revision_status(revision, is_inactive(revision), now);
+        let status = revision_status(revision, is_inactive(revision), seen.features, now);
         if !revision.deleting && revision.status != Some(&status) {
             let (object, resource_version) = (revision.object.clone(), revision.resource_version.clone());
             actions.push(Action::SetStatus { object, resource_version, status: Box::new(status) });
@@ -168,12 +172,17 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionS
             ),
         },
     };
+    let mut conditions = Conditions::new(&seen.status.conditions, seen.generation, now)
+        .summary(&summary)
+        .not_implemented(&not_implemented_members(seen.spec));
+    // Of what is refused there are no tasks.
+    if checked.is_ok() {
+        let verdict = verdict(seen.spec, seen.features);
+        conditions = conditions.exact(verdict.is_exact(), &verdict.message());
+    }
     let status = TaskDefinitionStatus {
         observed_generation: seen.generation,
-        conditions: Conditions::new(&seen.status.conditions, seen.generation, now)
-            .summary(&summary)
-            .not_implemented(&not_implemented_in_task_definition(seen.spec))
-            .build(),
+        conditions: conditions.build(),
         last_revision: Some(minted).filter(|number| *number > 0),
         latest_active_revision: latest.map(|latest| name(latest.number)),
     };
@@ -191,7 +200,7 @@ fn check(seen: &Observed<'_>) -> Result<Family, String> {
             "spec.family: the TaskDefinition {other:?} has the family {name:?} already; give this one another"
         ));
     }
-    match task_definition::check(seen.spec).as_slice() {
+    match check_for_registration(seen.spec, seen.features).as_slice() {
         [] => Ok(parsed),
         problems => Err(Problem::join(problems)),
     }
@@ -206,7 +215,8 @@ fn needs_successor(newest: &Revision<'_>, normal: &TaskDefinitionSpec) -> bool {
     changed || (!newest.is_active() && !newest.deregister)
 }
 
-fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> RevisionStatus {
+fn revision_status(revision: &Revision<'_>, inactive: bool, features: Features, now: Timestamp) -> RevisionStatus {
+    let verdict = verdict(revision.spec, features);
     let previous = revision.status.cloned().unwrap_or_default();
     let summary = if inactive {
         Summary::Stalled(
@@ -220,7 +230,8 @@ fn revision_status(revision: &Revision<'_>, inactive: bool, now: Timestamp) -> R
         observed_generation: revision.generation,
         conditions: Conditions::new(&previous.conditions, revision.generation, now)
             .summary(&summary)
-            .not_implemented(&not_implemented_in_task_definition(revision.spec))
+            .not_implemented(&not_implemented_members(revision.spec))
+            .exact(verdict.is_exact(), &verdict.message())
             .build(),
         status: Some(if inactive { RevisionState::Inactive } else { RevisionState::Active }),
         registered_at: previous.registered_at.or(Some(Time(revision.created_at))),

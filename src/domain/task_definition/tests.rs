@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::api::names::Uid;
 use crate::api::{RevisionState, RevisionStatus, TaskDefinitionSpec, TaskDefinitionStatus};
 use crate::domain::Plan;
+use crate::domain::resolve::features::Features;
 use crate::domain::task_definition::{Action, Observed, Revision, plan};
 
 /// The object `web`, and the revisions that there are.
@@ -106,6 +107,7 @@ impl World {
             revisions: self.revisions.iter().map(Kept::observed).collect(),
             services: self.services.clone(),
             used: self.used.clone(),
+            features: Features::ALL,
         };
         plan(&seen, self.time())
     }
@@ -317,7 +319,8 @@ fn a_definition_that_breaks_a_rule_is_not_registered_and_the_family_stays_as_it_
     world.apply(image("b"));
     world.settle();
     assert_eq!(world.active(), [1, 2]);
-    assert_eq!(world.status.conditions.len(), 1);
+    let types: Vec<_> = world.status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(types, ["Ready", "Exact"]);
 }
 
 #[test]
@@ -381,7 +384,10 @@ fn taking_the_wish_to_deregister_back_registers_another_revision_and_the_old_one
 fn revisions_that_nothing_uses_are_kept_up_to_the_limit_and_the_newest_and_used_ones_always() {
     let families = |limit: Option<i32>, count: i32| {
         let spec = |n: i32| TaskDefinitionSpec {
-            kubernetes: Some(crate::api::TaskDefinitionKubernetes { revision_history_limit: limit }),
+            kubernetes: Some(crate::api::TaskDefinitionKubernetes {
+                revision_history_limit: limit,
+                ..Default::default()
+            }),
             ..image(&n.to_string())
         };
         World::registered((1..=count).map(spec))
@@ -406,7 +412,8 @@ fn the_latest_active_revision_is_kept_however_many_inactive_ones_are_newer() {
     for number in 2..=4 {
         world.deregister(number);
     }
-    world.spec.kubernetes = Some(crate::api::TaskDefinitionKubernetes { revision_history_limit: Some(1) });
+    world.spec.kubernetes =
+        Some(crate::api::TaskDefinitionKubernetes { revision_history_limit: Some(1), ..Default::default() });
     world.settle();
     assert_eq!(world.numbers(), [1, 3, 4]);
     assert_eq!(world.status.latest_active_revision.as_deref(), Some("web:1"));
@@ -507,14 +514,72 @@ fn of_two_objects_with_one_family_the_older_has_it_and_the_other_leaves_its_revi
 
 #[test]
 fn members_without_effect_are_named_on_the_definition_and_on_its_revision() {
-    let world = World::registered([definition(&json!({"taskRoleArn": "role"}))]);
+    let file = json!([{"type": "s3", "value": "arn:aws:s3:::config/web.env"}]);
+    let container = json!({"name": "app", "image": "a", "environmentFiles": file});
+    let world = World::registered([definition(&json!({"containerDefinitions": [container]}))]);
     let named = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]| {
         let condition = conditions.iter().find(|condition| condition.type_ == "NotImplemented");
         condition.map(|condition| condition.message.clone())
     };
-    let message = Some("accepted, but without effect in this version: spec.taskRoleArn".to_owned());
+    let message = Some(
+        "accepted, but without effect in this version: spec.containerDefinitions[app].environmentFiles".to_owned(),
+    );
     assert_eq!(named(&world.status.conditions), message);
     assert_eq!(named(&world.revisions[0].status.as_ref().unwrap().conditions), message);
+}
+
+#[test]
+fn what_is_not_as_on_ecs_is_told_on_the_definition_and_on_its_revision() {
+    let exact = |world: &World| {
+        let of = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]| {
+            let condition = conditions.iter().find(|condition| condition.type_ == "Exact")?;
+            Some(format!("{} {}: {}", condition.status, condition.reason, condition.message))
+        };
+        let revision = world.revisions.first().and_then(|kept| of(&kept.status.as_ref()?.conditions));
+        (of(&world.status.conditions), revision)
+    };
+    let told = |text: &str| (Some(text.to_owned()), Some(text.to_owned()));
+    assert_eq!(exact(&World::registered([image("a")])), told("True AsOnEcs: tasks do what they do on ECS"));
+    let deviating = definition(&json!({"enableFaultInjection": true}));
+    assert_eq!(
+        exact(&World::registered([deviating])),
+        told(
+            "False Deviates: spec.enableFaultInjection: there is no endpoint for fault injection (FaultInjectionIgnored)"
+        )
+    );
+    let refused = World::registered([without_essential()]);
+    assert_eq!(exact(&refused), (None, None), "of what is refused there are no tasks");
+}
+
+#[test]
+fn strict_refuses_what_is_not_as_on_ecs_and_names_each() {
+    let strict = json!({"enableFaultInjection": true, "executionRoleArn": "pull", "kubernetes": {"strict": true}});
+    let mut world = World::registered([definition(&strict)]);
+    let (ready, message) = world.ready();
+    assert_eq!((ready.as_str(), world.numbers()), ("False InvalidTaskDefinition", vec![]));
+    for named in [
+        "spec.executionRoleArn: ",
+        "(ExecutionRoleUnused); change it, or take spec.kubernetes.strict away",
+        "spec.enableFaultInjection: ",
+    ] {
+        assert!(message.contains(named), "{message}");
+    }
+    world.apply(definition(&json!({"kubernetes": {"strict": true}})));
+    world.settle();
+    assert_eq!(world.numbers(), [1]);
+    world.apply(definition(&json!({})));
+    world.settle();
+    assert_eq!(world.numbers(), [1], "strict is no part of a revision");
+}
+
+#[test]
+fn what_tasks_need_of_kubernetes_is_part_of_a_revision() {
+    let labelled =
+        |team: &str| definition(&json!({"kubernetes": {"revisionHistoryLimit": 5, "labels": {"team": team}}}));
+    let world = World::registered([labelled("a"), labelled("a"), labelled("b")]);
+    assert_eq!(world.numbers(), [1, 2]);
+    let kept = world.revisions[0].spec.kubernetes.as_ref().unwrap();
+    assert_eq!((kept.revision_history_limit, kept.labels["team"].as_str()), (None, "a"));
 }
 
 /// What can happen to a family.

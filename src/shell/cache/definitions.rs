@@ -9,6 +9,7 @@ use kube::runtime::reflector::Store;
 
 use crate::api::TaskDefinitionRevision;
 use crate::domain::resolve::Problem;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition::{ResolvedTaskDefinition, resolve};
 
 /// What can be run of a revision, or why it cannot.
@@ -24,6 +25,7 @@ impl Definitions {
         &self,
         revision: &TaskDefinitionRevision,
         revisions: &Store<DeserializeGuard<TaskDefinitionRevision>>,
+        features: Features,
     ) -> Definition {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let uid = revision.uid().unwrap_or_default();
@@ -32,7 +34,7 @@ impl Definitions {
         }
         let left: HashSet<String> = revisions.state().iter().filter_map(|revision| revision.uid()).collect();
         known.retain(|uid, _| left.contains(uid));
-        let resolved = resolve(&revision.spec.task_definition);
+        let resolved = resolve(&revision.spec.task_definition, features);
         let definition = resolved.map(Arc::new).map_err(|problems| Problem::join(&problems));
         known.insert(uid, definition.clone());
         definition

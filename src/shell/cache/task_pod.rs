@@ -7,14 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::labels;
 use crate::api::names::{DeploymentId, TaskId, TaskKey, Uid};
 use crate::domain::facts::{Presence, TaskFact, TaskImages};
 use crate::domain::task::{
-    ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, Target, TargetHealth, TaskState,
-    disruption,
+    Awaited, ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, RestartPolicy, Target,
+    TargetHealth, TaskState, disruption,
 };
 use crate::shell::cache::pod_size::{ContainerSize, Requirements, reserves};
 
@@ -119,6 +120,7 @@ struct ContainerStatus {
     #[serde(rename = "imageID")]
     image_id: String,
     ready: bool,
+    started: bool,
     restart_count: i32,
     state: State,
     last_state: State,
@@ -232,8 +234,13 @@ impl TaskPod {
 
     /// The ECS names of containers, by their names in the pod, where the two differ.
     fn renamed(&self) -> BTreeMap<String, String> {
-        let names = self.annotations().get(labels::CONTAINER_NAMES);
-        names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default()
+        self.read(labels::CONTAINER_NAMES)
+    }
+
+    /// An annotation that is a JSON object; empty where it is not there.
+    fn read<V: DeserializeOwned>(&self, key: &str) -> BTreeMap<String, V> {
+        let text = self.annotations().get(key);
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
     fn pod_status(&self) -> PodStatus {
@@ -241,6 +248,8 @@ impl TaskPod {
         let annotations = self.annotations();
         let essential = annotations.get(labels::ESSENTIAL).map(String::as_str).unwrap_or_default();
         let renamed = self.renamed();
+        let restarts: BTreeMap<String, RestartPolicy> = self.read(labels::RESTART_POLICIES);
+        let awaited: BTreeMap<String, Awaited> = self.read(labels::AWAITED);
         let fact = |role, container: &ContainerStatus| ContainerFact {
             name: renamed.get(&container.name).unwrap_or(&container.name).clone(),
             essential: essential.split(',').any(|name| name == container.name),
@@ -249,6 +258,10 @@ impl TaskPod {
             restarts: container.restart_count,
             state: container.state.fact(),
             last_exit_code: container.last_state.terminated.as_ref().map(|terminated| terminated.exit_code),
+            last_ran_for: container.last_state.terminated.as_ref().and_then(Terminated::ran_for),
+            started: container.started,
+            restart: restarts.get(&container.name).cloned(),
+            awaited: awaited.get(&container.name).copied(),
         };
         let init = status.init_container_statuses.iter().map(|container| fact(ContainerRole::Init, container));
         let main = status.container_statuses.iter().map(|container| fact(ContainerRole::Main, container));
@@ -306,6 +319,12 @@ impl PodCondition {
             Some(_) | None => TargetHealth::Other { reason },
         };
         Some(Target { group: group.into(), health })
+    }
+}
+
+impl Terminated {
+    fn ran_for(&self) -> Option<SignedDuration> {
+        Some(self.finished_at.as_ref()?.0.duration_since(self.started_at.as_ref()?.0))
     }
 }
 

@@ -44,9 +44,10 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
-    /// Whether the request was to change something.
+    /// Whether the request was to change something. One that is only tried, with `dryRun`, changes nothing.
     pub fn is_mutating(&self) -> bool {
-        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+        let tried = self.uri.contains("dryRun=All");
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection") && !tried
     }
 
     /// Whether it succeeded.

@@ -1,24 +1,47 @@
-//! A task definition as ECS's registration leaves it, and as the pod builder wants it.
+//! A task definition as ECS's registration leaves it, and as the pod builder wants it: a file for each family of members.
+//!
+//! Where a family has both, `refused` says what cannot be registered, and `resolve` makes the best of what is registered and notes
+//! in the [`Verdict`] where that is not what ECS does. Every member has its row in [`MEMBERS`].
 
+mod container;
+mod deviation;
+mod extension;
+mod fargate;
+mod lifecycle;
+mod logging;
+mod members;
+mod networking;
+mod normalise;
+mod platform;
+mod processes;
 mod rules;
+mod security;
+mod sizes;
 #[cfg(test)]
 mod tests;
-
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+mod volumes;
 
 use crate::api::names::dns_label;
-use crate::api::{
-    ContainerDefinition, HealthCheck, MountPoint, NetworkMode, PortMapping, TaskDefinitionSpec, TransportProtocol,
-    VersionConsistency, Volume,
-};
+use crate::api::{ContainerDefinition, TaskDefinitionSpec};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{self, Role};
-use crate::domain::resolve::size::{CpuUnits, MiB};
+use crate::domain::resolve::features::Features;
+
+pub use container::Container;
+pub use deviation::{Deviation, DeviationCode, Verdict};
+pub use extension::Extension;
+pub use lifecycle::{Lifecycle, Restart};
+pub use members::{MEMBERS, Member, Treatment, not_implemented_members};
+pub use networking::{Hostname, Network, Port};
+pub use normalise::{family, normalise};
+pub use platform::Platform;
+pub use processes::Processes;
+pub use security::{Security, SecurityOption};
+pub use sizes::TaskSize;
+pub use volumes::{Mount, TaskVolume, VolumeSource};
 
 /// Longest name of a container or volume in a pod.
 const POD_NAME_MAX: usize = 63;
-/// "If the parameter isn't specified, then the default value of 30 seconds is used."
-const STOP_TIMEOUT_DEFAULT: u32 = 30;
 
 /// A task definition that keeps every rule: what a task of it looks like.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +50,24 @@ pub struct ResolvedTaskDefinition {
     pub init: Vec<Container>,
     /// The others, as declared.
     pub main: Vec<Container>,
-    /// Volumes that live as long as the task.
-    pub volumes: Vec<PodName>,
-    /// The task's share of a node's processors.
-    pub cpu: Option<CpuUnits>,
-    /// The task's memory limit.
-    pub memory: Option<MiB>,
+    /// The volumes, but for those of `spec.kubernetes`.
+    pub volumes: Vec<TaskVolume>,
+    /// The task's own size, where the pod can have one.
+    pub size: TaskSize,
+    /// What containers share of the network.
+    pub network: Network,
+    /// What their processes share.
+    pub processes: Processes,
+    /// Kernel parameters, by name.
+    pub sysctls: std::collections::BTreeMap<String, String>,
+    /// The nodes that will do.
+    pub platform: Platform,
+    /// The role whose rights the tasks have.
+    pub task_role: Option<String>,
+    /// What Kubernetes needs besides.
+    pub extension: Extension,
+    /// Where all of this is not what ECS does.
+    pub verdict: Verdict,
 }
 
 /// A name that ECS and Kubernetes may spell differently.
@@ -50,184 +85,9 @@ impl PodName {
     }
 }
 
-/// One container of a task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Container {
-    /// Its name.
-    pub name: PodName,
-    /// Where it stands in the pod.
-    pub role: Role,
-    /// Whether the task ends with it.
-    pub essential: bool,
-    /// The image. A definition can be registered without one; the API server then refuses the pod.
-    pub image: Option<String>,
-    /// Whether all tasks of a deployment run what the image's tag meant when it began.
-    pub version_consistency: bool,
-    /// Replaces the image's entry point, unless empty.
-    pub entry_point: Vec<String>,
-    /// Replaces the image's command, unless empty.
-    pub command: Vec<String>,
-    /// Names and values; of two with one name the later wins.
-    pub environment: Vec<(String, String)>,
-    /// Ports it listens on.
-    pub ports: Vec<Port>,
-    /// CPU units guaranteed to it.
-    pub cpu: Option<CpuUnits>,
-    /// Memory set aside for it.
-    pub memory_reservation: Option<MiB>,
-    /// Memory at which it is killed.
-    pub memory: Option<MiB>,
-    /// How its health is told.
-    pub health_check: Option<HealthCheck>,
-    /// Seconds from the stop signal to the kill.
-    pub stop_timeout: u32,
-    /// Volumes mounted into it.
-    pub mounts: Vec<Mount>,
-}
-
-/// A port that a container listens on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// The number.
-    pub number: u16,
-    /// The protocol.
-    pub protocol: TransportProtocol,
-    /// The name, for those who refer to it.
-    pub name: Option<String>,
-}
-
-/// A volume mounted into a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// The volume.
-    pub volume: PodName,
-    /// Where.
-    pub path: String,
-    /// Whether it cannot be written.
-    pub read_only: bool,
-}
-
-/// The spec as registration leaves it: ECS fills in what it takes for granted, so that two texts that mean the same are the
-/// same revision.
-pub fn normalise(spec: &TaskDefinitionSpec, object_name: &str) -> TaskDefinitionSpec {
-    let mut spec = spec.clone();
-    spec.family = Some(family(&spec, object_name).to_owned());
-    spec.kubernetes = None;
-    let host_port_is_implied = host_port_is_implied(&spec);
-    let units = |size: &IntOrString, parsed: Option<u32>| {
-        parsed.map_or_else(|| size.clone(), |n| IntOrString::String(n.to_string()))
-    };
-    spec.cpu = spec.cpu.as_ref().map(|cpu| units(cpu, CpuUnits::parse(cpu).ok().map(|cpu| cpu.0)));
-    spec.memory = spec.memory.as_ref().map(|memory| units(memory, MiB::parse(memory).ok().map(|mib| mib.0)));
-    for container in &mut spec.container_definitions {
-        container.essential = Some(container.essential.unwrap_or(true));
-        container.cpu = Some(container.cpu.unwrap_or(0));
-        for port in &mut container.port_mappings {
-            port.protocol = Some(port.protocol.unwrap_or(TransportProtocol::Tcp));
-            let given = port.host_port.filter(|port| *port != 0);
-            port.host_port = given.or_else(|| port.container_port.filter(|_| host_port_is_implied));
-        }
-    }
-    for volume in &mut spec.volumes {
-        volume.host = volume.host.take().filter(|host| host.source_path.is_some());
-    }
-    spec
-}
-
-/// "If you use containers in a task with the awsvpc or host network mode, the hostPort can either be left blank or set to the
-/// same value as the containerPort." In bridge mode left blank means any port.
-pub(super) fn host_port_is_implied(spec: &TaskDefinitionSpec) -> bool {
-    matches!(spec.network_mode, Some(NetworkMode::Awsvpc | NetworkMode::Host))
-}
-
-/// The family of a task definition; it defaults to the name of the object.
-pub fn family<'a>(spec: &'a TaskDefinitionSpec, object_name: &'a str) -> &'a str {
-    spec.family.as_deref().unwrap_or(object_name)
-}
-
-/// Checks a task definition, in the order of ECS's registration. Only what is to be registered has to keep these rules: one
-/// that a later version adds must not stop a service whose revision is older.
-pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
-    let containers = &spec.container_definitions;
-    let mut problems = Vec::new();
-    problems.extend(rules::too_large(spec));
-    problems.extend(rules::repeated("containerDefinitions", containers.iter().map(|c| c.name.as_str())));
-    problems.extend(rules::repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
-    problems.extend(rules::none_essential(containers));
-    problems.extend(containers.iter().flat_map(|container| rules::bad_mounts(container, &spec.volumes)));
-    problems.extend(containers.iter().filter_map(rules::unknown_probe));
-    if let Ok((cpu, memory)) = size(spec) {
-        problems.extend(rules::beyond_the_task(containers, cpu, memory));
-    }
-    problems.extend(resolve(spec).err().into_iter().flatten());
-    problems
-}
-
-/// The task's own cpu and memory.
-fn size(spec: &TaskDefinitionSpec) -> Result<(Option<CpuUnits>, Option<MiB>), Vec<Problem>> {
-    let cpu = spec.cpu.as_ref().map(CpuUnits::parse).transpose();
-    let memory = spec.memory.as_ref().map(MiB::parse).transpose();
-    match (cpu, memory) {
-        (Ok(cpu), Ok(memory)) => Ok((cpu, memory)),
-        (cpu, memory) => Err(cpu.err().into_iter().chain(memory.err()).collect()),
-    }
-}
-
-/// Resolves a task definition. Fails only where no pod can be made of it.
-pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
-    let (size, order) = (size(spec), dependencies::start_order(&spec.container_definitions));
-    let ((cpu, memory), order) = match (size, order) {
-        (Ok(size), Ok(order)) => (size, order),
-        (size, order) => return Err([size.err(), order.err()].into_iter().flatten().flatten().collect()),
-    };
-    let volumes: Vec<&Volume> = spec.volumes.iter().filter(|volume| lives_with_the_task(volume)).collect();
-    let container = |index: &usize| {
-        let definition = spec.container_definitions.get(*index)?;
-        Some(resolve_container(definition, *order.roles.get(*index)?, &volumes))
-    };
-    let mains = (0..spec.container_definitions.len()).filter(|index| order.roles.get(*index) == Some(&Role::Main));
-    Ok(ResolvedTaskDefinition {
-        init: order.init.iter().filter_map(container).collect(),
-        main: mains.collect::<Vec<_>>().iter().filter_map(container).collect(),
-        volumes: volumes.iter().map(|volume| PodName::new(&volume.name)).collect(),
-        cpu,
-        memory,
-    })
-}
-
-fn resolve_container(definition: &ContainerDefinition, role: Role, volumes: &[&Volume]) -> Container {
-    let port = |mapping: &PortMapping| {
-        let number = u16::try_from(mapping.container_port?).ok().filter(|number| *number > 0)?;
-        let protocol = mapping.protocol.unwrap_or(TransportProtocol::Tcp);
-        Some(Port { number, protocol, name: mapping.name.clone() })
-    };
-    let mount = |mount: &MountPoint| {
-        let volume = mount.source_volume.as_deref()?;
-        volumes.iter().any(|known| known.name == volume).then_some(())?;
-        let read_only = mount.read_only.unwrap_or(false);
-        Some(Mount { volume: PodName::new(volume), path: mount.container_path.clone()?, read_only })
-    };
-    Container {
-        name: PodName::new(&definition.name),
-        role,
-        essential: definition.essential.unwrap_or(true),
-        image: definition.image.clone(),
-        version_consistency: definition.version_consistency != Some(VersionConsistency::Disabled),
-        entry_point: definition.entry_point.clone(),
-        command: definition.command.clone(),
-        environment: definition
-            .environment
-            .iter()
-            .map(|pair| (pair.name.clone(), pair.value.clone().unwrap_or_default()))
-            .collect(),
-        ports: definition.port_mappings.iter().filter_map(port).collect(),
-        cpu: positive(definition.cpu).map(CpuUnits),
-        memory_reservation: positive(definition.memory_reservation).map(MiB),
-        memory: positive(definition.memory).map(MiB),
-        health_check: definition.health_check.clone(),
-        stop_timeout: positive(definition.stop_timeout).unwrap_or(STOP_TIMEOUT_DEFAULT),
-        mounts: definition.mount_points.iter().filter_map(mount).collect(),
-    }
+/// The path of a member of a container.
+fn member(container: &str, name: &str) -> String {
+    format!("containerDefinitions[{container}].{name}")
 }
 
 /// ECS takes 0 for a member that was left out.
@@ -235,21 +95,149 @@ fn positive(value: Option<i32>) -> Option<u32> {
     value.and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0)
 }
 
-/// A volume with no source of its own: "the Docker daemon assigns a host path", and it goes with the task.
-pub(super) fn lives_with_the_task(volume: &Volume) -> bool {
-    let Volume {
-        name: _,
-        host,
-        docker_volume_configuration,
-        efs_volume_configuration,
-        s3files_volume_configuration,
-        fsx_windows_file_server_volume_configuration,
-        configured_at_launch,
-    } = volume;
-    host.as_ref().is_none_or(|host| host.source_path.is_none())
-        && docker_volume_configuration.is_none()
-        && efs_volume_configuration.is_none()
-        && s3files_volume_configuration.is_none()
-        && fsx_windows_file_server_volume_configuration.is_none()
-        && !configured_at_launch.unwrap_or(false)
+/// Checks a task definition, in the order of ECS's registration. Only what is to be registered has to keep these rules: one
+/// that a later version adds must not stop a service whose revision is older.
+pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let containers = &spec.container_definitions;
+    let each = |rule: fn(&ContainerDefinition) -> Vec<Problem>| containers.iter().flat_map(rule);
+    let mut problems = Vec::new();
+    // Names.
+    problems.extend(rules::too_large(spec));
+    problems.extend(rules::repeated("containerDefinitions", containers.iter().map(|c| c.name.as_str())));
+    problems.extend(rules::repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
+    problems.extend(rules::none_essential(containers));
+    // What they refer to.
+    for container in containers {
+        problems.extend(volumes::bad_mounts(container, &spec.volumes));
+        problems.extend(volumes::bad_volumes_from(container, containers));
+    }
+    problems.extend(logging::refused(containers));
+    // Who waits for whom.
+    match dependencies::start_order(containers) {
+        Ok(order) => problems.extend(lifecycle::refused(containers, &order)),
+        Err(broken) => problems.extend(broken),
+    }
+    // Networks, sizes, checks, volumes.
+    problems.extend(networking::refused(spec));
+    match sizes::task(spec) {
+        Ok(size) => {
+            problems.extend(sizes::beyond_the_task(containers, size));
+            problems.extend(fargate::refused_size(spec, size));
+        }
+        Err(unreadable) => problems.extend(unreadable),
+    }
+    problems.extend(sizes::refused_devices(spec));
+    problems.extend(containers.iter().filter_map(container::unknown_probe));
+    problems.extend(volumes::refused(spec));
+    // What a pod has once for all containers.
+    problems.extend(networking::conflicts(containers));
+    problems.extend(security::refused_sysctls(spec));
+    // What Kubernetes does not take, or Fargate.
+    problems.extend(each(security::refused));
+    problems.extend(each(processes::refused));
+    problems.extend(rules::without_counterpart(spec));
+    problems.extend(platform::refused(spec));
+    problems.extend(extension::refused(spec));
+    problems.extend(fargate::refused(spec));
+    problems
+}
+
+/// Resolves a task definition. Fails only where no pod can be made of it.
+pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
+    let TaskDefinitionSpec {
+        family: _, // of the revision
+        task_role_arn,
+        execution_role_arn,
+        network_mode: _, // networking
+        container_definitions,
+        volumes: _,                  // volumes
+        placement_constraints: _,    // platform
+        requires_compatibilities: _, // fargate
+        cpu: _,                      // sizes
+        memory: _,                   // sizes
+        tags: _,                     // of the revision
+        pid_mode: _,                 // processes
+        ipc_mode: _,                 // processes, volumes
+        proxy_configuration: _,      // refused
+        inference_accelerators: _,   // refused
+        ephemeral_storage: _,        // sizes
+        runtime_platform: _,         // platform
+        enable_fault_injection,
+        trusted_execution_configuration: _, // platform
+        kubernetes: _,                      // extension
+    } = spec;
+    let (size, order) = (sizes::task(spec), dependencies::start_order(container_definitions));
+    let (size, order) = match (size, order) {
+        (Ok(size), Ok(order)) => (size, order),
+        (size, order) => return Err([size.err(), order.err()].into_iter().flatten().flatten().collect()),
+    };
+    let mut verdict = Verdict::default();
+    let mode = networking::mode(spec);
+    let mut containers: Vec<(usize, Container)> = (0..container_definitions.len())
+        .filter_map(|index| Some((index, container::resolve(index, spec, mode, &order, features, &mut verdict)?)))
+        .collect();
+    lifecycle::note_order(container_definitions, &order, &mut verdict);
+    let place = |index: &usize| order.init.iter().position(|init| init == index);
+    let (mut init, mut main) = (Vec::new(), Vec::new());
+    containers.sort_by_key(|(index, _)| place(index));
+    for (_, container) in containers {
+        if container.role() == Role::Main { main.push(container) } else { init.push(container) }
+    }
+    sizes::assign_ephemeral_storage(spec, &mut main, &mut verdict);
+    let size = sizes::assign(size, &init, &mut main, features, &mut verdict);
+
+    if task_role_arn.is_some() && !has_service_account(spec) {
+        verdict.note(DeviationCode::TaskRoleByServiceAccount, "taskRoleArn");
+    }
+    if execution_role_arn.is_some() {
+        verdict.note(DeviationCode::ExecutionRoleUnused, "executionRoleArn");
+    }
+    if *enable_fault_injection == Some(true) {
+        verdict.note(DeviationCode::FaultInjectionIgnored, "enableFaultInjection");
+    }
+    Ok(ResolvedTaskDefinition {
+        init,
+        main,
+        volumes: volumes::resolve(spec, &mut verdict),
+        size,
+        network: networking::resolve(spec, features, &mut verdict),
+        processes: processes::resolve(spec, &mut verdict),
+        sysctls: security::sysctls(spec, &mut verdict),
+        platform: platform::resolve(spec),
+        task_role: task_role_arn.clone(),
+        extension: extension::resolve(spec),
+        verdict,
+    })
+}
+
+fn has_service_account(spec: &TaskDefinitionSpec) -> bool {
+    spec.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.service_account_name.is_some())
+}
+
+/// The verdict on what is registered: where its tasks are not what they are on ECS. What would not be registered any more is part
+/// of it.
+pub fn verdict(spec: &TaskDefinitionSpec, features: Features) -> Verdict {
+    let mut verdict = resolve(spec, features).map(|resolved| resolved.verdict).unwrap_or_default();
+    for Problem { member, message } in check(spec) {
+        verdict.note_with(DeviationCode::RefusedToday, member, message);
+    }
+    verdict
+}
+
+/// [`check`], and with `spec.kubernetes.strict` every deviation besides.
+pub fn check_for_registration(spec: &TaskDefinitionSpec, features: Features) -> Vec<Problem> {
+    let problems = check(spec);
+    let strict = spec.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.strict == Some(true));
+    if !strict || !problems.is_empty() {
+        return problems;
+    }
+    let verdict = verdict(spec, features);
+    let refusal = |deviation: &Deviation| {
+        let Deviation { code, member, detail } = deviation;
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        let message =
+            format!("{} ({}{detail}); change it, or take spec.kubernetes.strict away", code.sentence(), code.name());
+        Problem::new(member.clone(), message)
+    };
+    verdict.deviations().iter().map(refusal).collect()
 }

@@ -1,11 +1,10 @@
-//! The rules that a task definition may break, one a function. Those on `dependsOn` stand with the start order.
+//! The rules that belong to no single member.
 
 use std::collections::BTreeSet;
 
 use crate::api::names::dns_label;
-use crate::api::{ContainerDefinition, TaskDefinitionSpec, Volume};
-use crate::domain::resolve::size::{CpuUnits, MiB};
-use crate::domain::resolve::task_definition::{POD_NAME_MAX, positive};
+use crate::api::{ContainerDefinition, TaskDefinitionSpec};
+use crate::domain::resolve::task_definition::{POD_NAME_MAX, member};
 use crate::domain::resolve::{Problem, canonical_json};
 
 /// "Task definition size: 64 KiB."
@@ -37,72 +36,17 @@ pub(super) fn none_essential(containers: &[ContainerDefinition]) -> Option<Probl
     none.then(|| Problem::new("containerDefinitions", message))
 }
 
-/// A mount needs a volume of the task and a place of its own.
-pub(super) fn bad_mounts(container: &ContainerDefinition, volumes: &[Volume]) -> Vec<Problem> {
-    let mut paths = BTreeSet::new();
-    let mut problems = Vec::new();
-    for (n, mount) in container.mount_points.iter().enumerate() {
-        let mut problem = |member: &str, message: String| {
-            let member = format!("containerDefinitions[{}].mountPoints[{n}].{member}", container.name);
-            problems.push(Problem::new(member, message));
-        };
-        match mount.source_volume.as_deref() {
-            None => problem("sourceVolume", "name one of volumes".to_owned()),
-            Some(volume) if volumes.iter().any(|known| known.name == volume) => {}
-            Some(volume) => problem("sourceVolume", format!("there is no volume {volume:?}; add it to volumes")),
-        }
-        match mount.container_path.as_deref() {
-            None => problem("containerPath", "say where the container finds the volume".to_owned()),
-            Some(path) if paths.insert(path) => {}
-            Some(path) => problem("containerPath", format!("another volume is mounted at {path:?} already")),
-        }
-    }
-    problems
-}
-
-pub(super) fn unknown_probe(container: &ContainerDefinition) -> Option<Problem> {
-    let command = &container.health_check.as_ref()?.command;
-    let member = format!("containerDefinitions[{}].healthCheck.command", container.name);
-    match (command.first().map(String::as_str), command.len()) {
-        (Some("CMD" | "CMD-SHELL"), 2..) => None,
-        _ => Some(Problem::new(
-            member,
-            "must start with CMD or CMD-SHELL and go on with the command, for example [\"CMD-SHELL\", \"curl -f http://localhost/\"]",
-        )),
-    }
-}
-
-/// What the containers of a task ask for has to fit into what the task has: ECS does not register more, and the API server
-/// takes no pod with more.
-pub(super) fn beyond_the_task(
-    containers: &[ContainerDefinition],
-    cpu: Option<CpuUnits>,
-    memory: Option<MiB>,
-) -> Vec<Problem> {
-    let total = |of: fn(&ContainerDefinition) -> Option<i32>| -> u64 {
-        containers.iter().filter_map(|container| positive(of(container))).map(u64::from).sum()
-    };
-    let mut problems = Vec::new();
-    let cpu_of_containers = total(|container| container.cpu);
-    if let Some(CpuUnits(cpu)) = cpu.filter(|cpu| cpu_of_containers > u64::from(cpu.0)) {
-        let message =
-            format!("the containers ask for {cpu_of_containers} units together, and the task has {cpu}; raise it");
-        problems.push(Problem::new("cpu", message));
-    }
-    let set_aside = total(|container| {
-        positive(container.memory_reservation).map_or(container.memory, |_| container.memory_reservation)
+/// What ECS has and a cluster has nobody for.
+pub(super) fn without_counterpart(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let mesh = spec.proxy_configuration.is_some().then(|| {
+        let message = "App Mesh is not supported, nothing would lead traffic through the proxy; remove the member and the proxy's \
+                       container, or use a service mesh of the Kubernetes cluster";
+        Problem::new("proxyConfiguration", message)
     });
-    if let Some(MiB(memory)) = memory.filter(|memory| set_aside > u64::from(memory.0)) {
-        let message = format!("the containers set {set_aside} MiB aside together, and the task has {memory}; raise it");
-        problems.push(Problem::new("memory", message));
-    }
-    for container in containers {
-        let limit = positive(container.memory);
-        if let Some((limit, MiB(task))) = limit.zip(memory).filter(|(limit, task)| *limit > task.0) {
-            let member = format!("containerDefinitions[{}].memory", container.name);
-            problems
-                .push(Problem::new(member, format!("{limit} MiB are more than the {task} MiB of the task; lower it")));
-        }
-    }
-    problems
+    let credentials = spec.container_definitions.iter().filter(|container| !container.credential_specs.is_empty());
+    let credentials = credentials.map(|container| {
+        let message = "credential specs are for Active Directory on Windows, and tasks run on Linux only; remove them";
+        Problem::new(member(&container.name, "credentialSpecs"), message)
+    });
+    mesh.into_iter().chain(credentials).collect()
 }

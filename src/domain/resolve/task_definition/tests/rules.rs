@@ -1,31 +1,8 @@
-//! What a task definition may not say, and where it is told.
+//! The rules on names, sizes and references.
 
 use serde_json::{Value, json};
 
-use crate::api::TaskDefinitionSpec;
-use crate::domain::resolve::Problem;
-use crate::domain::resolve::task_definition::check;
-
-fn spec(change: &Value) -> TaskDefinitionSpec {
-    let mut spec = json!({"containerDefinitions": [container("app", &json!({}))]});
-    spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    serde_json::from_value(spec).unwrap()
-}
-
-fn container(name: &str, more: &Value) -> Value {
-    let mut container = json!({"name": name, "image": "i"});
-    container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    container
-}
-
-fn containers(more: &[(&str, Value)]) -> Value {
-    let containers: Vec<Value> = more.iter().map(|(name, more)| container(name, more)).collect();
-    json!({"containerDefinitions": containers})
-}
-
-fn problems(change: &Value) -> Vec<String> {
-    check(&spec(change)).iter().map(Problem::to_string).collect()
-}
+use super::{containers, problems, spec};
 
 #[test]
 fn a_definition_that_breaks_a_rule_says_where_and_what_to_do() {
@@ -174,9 +151,9 @@ fn all_problems_are_told_at_once_in_the_order_of_a_registration() {
             "spec.containerDefinitions[app].name",
             "spec.containerDefinitions",
             "spec.containerDefinitions[app].mountPoints[0].sourceVolume",
-            "spec.containerDefinitions[app].healthCheck.command",
-            "spec.cpu",
             "spec.containerDefinitions[log].dependsOn",
+            "spec.cpu",
+            "spec.containerDefinitions[app].healthCheck.command",
         ]
     );
 }

@@ -1,0 +1,126 @@
+//! `spec.kubernetes` of a task definition.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{PodSecurityContext, Volume as PodVolume};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::names::dns_label;
+use crate::api::{ContainerVolumeMount, TaskDefinitionKubernetes, TaskDefinitionSpec, labels};
+use crate::domain::resolve::Problem;
+use crate::domain::resolve::task_definition::POD_NAME_MAX;
+
+/// The part of `spec.kubernetes` that tasks are made of, and that a revision keeps.
+pub(super) fn of_revision(kubernetes: &TaskDefinitionKubernetes) -> Option<TaskDefinitionKubernetes> {
+    let kept = TaskDefinitionKubernetes { revision_history_limit: None, strict: None, ..kubernetes.clone() };
+    Some(kept).filter(|kept| *kept != TaskDefinitionKubernetes::default())
+}
+
+/// `spec.kubernetes`, read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Extension {
+    /// Most of it needs no reading.
+    pub given: TaskDefinitionKubernetes,
+    /// `securityContext`.
+    pub security_context: PodSecurityContext,
+    /// `volumes`, by the names that they have in the pod.
+    pub volumes: Vec<PodVolume>,
+}
+
+pub(super) fn resolve(spec: &TaskDefinitionSpec) -> Extension {
+    let given = spec.kubernetes.as_ref().and_then(of_revision).unwrap_or_default();
+    let security_context = given.security_context.clone().and_then(|context| serde_json::from_value(context).ok());
+    let volumes = given.volumes.iter().filter_map(|volume| serde_json::from_value::<PodVolume>(volume.clone()).ok());
+    let renamed = |volume: PodVolume| PodVolume { name: dns_label(&volume.name, POD_NAME_MAX), ..volume };
+    Extension { security_context: security_context.unwrap_or_default(), volumes: volumes.map(renamed).collect(), given }
+}
+
+pub(super) fn node_selector(spec: &TaskDefinitionSpec) -> impl Iterator<Item = (String, String)> {
+    spec.kubernetes.iter().flat_map(|kubernetes| kubernetes.node_selector.clone())
+}
+
+pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let Some(kubernetes) = &spec.kubernetes else { return Vec::new() };
+    let mut problems = Vec::new();
+    problems.extend(kubernetes.security_context.as_ref().and_then(|context| {
+        misread::<PodSecurityContext>(context).map(|why| Problem::new("kubernetes.securityContext", why))
+    }));
+    let mut names = BTreeSet::new();
+    for (n, volume) in kubernetes.volumes.iter().enumerate() {
+        let place = format!("kubernetes.volumes[{n}]");
+        problems.extend(misread::<PodVolume>(volume).map(|why| Problem::new(place.clone(), why)));
+        let name = volume.get("name").and_then(Value::as_str).unwrap_or_default();
+        if !names.insert(dns_label(name, POD_NAME_MAX)) {
+            problems.push(Problem::new(format!("{place}.name"), "the name is used twice; give each its own"));
+        }
+    }
+    for (n, mount) in kubernetes.volume_mounts.iter().enumerate() {
+        let ContainerVolumeMount { container, name, mount_path: _, sub_path: _, read_only: _ } = mount;
+        let place = |member: &str| format!("kubernetes.volumeMounts[{n}].{member}");
+        if !spec.container_definitions.iter().any(|known| known.name == *container) {
+            let message = format!("there is no container {container:?} in this task definition");
+            problems.push(Problem::new(place("container"), message));
+        }
+        if !names.contains(&dns_label(name, POD_NAME_MAX)) {
+            problems
+                .push(Problem::new(place("name"), format!("there is no volume {name:?} in spec.kubernetes.volumes")));
+        }
+    }
+    let ours = |key: &&String| key.starts_with(labels::PREFIX) || key.as_str() == labels::MANAGED_BY;
+    for (list, keys) in [("labels", &kubernetes.labels), ("annotations", &kubernetes.annotations)] {
+        for key in keys.keys().filter(ours) {
+            problems.push(Problem::new(format!("kubernetes.{list}"), format!("{key} is set by Longshore; remove it")));
+        }
+    }
+    problems
+}
+
+/// Why a value is not one of Kubernetes' types: a member is misspelt, or has another type.
+fn misread<T: DeserializeOwned + Serialize>(value: &Value) -> Option<String> {
+    match serde_json::from_value::<T>(value.clone()) {
+        Err(error) => Some(format!("is not as in a pod: {error}")),
+        Ok(read) => {
+            let read = serde_json::to_value(read).unwrap_or_default();
+            lost("", value, &read)
+                .map(|member| format!("has a member that no pod has: {}", member.trim_start_matches('.')))
+        }
+    }
+}
+
+/// The first member of a value that is not in another.
+fn lost(path: &str, given: &Value, read: &Value) -> Option<String> {
+    match (given, read) {
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, value)| {
+            let path = format!("{path}.{name}");
+            match read.get(name) {
+                Some(read) => lost(&path, value, read),
+                None => (!value.is_null()).then_some(path),
+            }
+        }),
+        (Value::Array(given), Value::Array(read)) => {
+            given.iter().zip(read).enumerate().find_map(|(n, (given, read))| lost(&format!("{path}[{n}]"), given, read))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_as_in_a_pod_is_refused_with_the_member() {
+        let why = |volume: Value| misread::<PodVolume>(&volume);
+        assert_eq!(why(json!({"name": "data", "nfs": {"server": "s", "path": "/", "readOnly": true}})), None);
+        assert_eq!(why(json!({"name": "data", "emptyDir": {"sizeLimit": "1Gi"}, "hostPath": null})), None);
+        assert_eq!(
+            why(json!({"name": "data", "nfs": {"server": "s", "path": "/", "readonly": true}})),
+            Some("has a member that no pod has: nfs.readonly".to_owned())
+        );
+        assert!(why(json!({"name": "data", "nfs": {"server": 5}})).is_some_and(|why| why.contains("not as in a pod")));
+    }
+}

@@ -1,0 +1,316 @@
+//! The network of a task: its mode, ports and names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::api::{ContainerDefinition, NetworkMode, PortMapping, TaskDefinitionSpec, TransportProtocol};
+use crate::domain::resolve::Problem;
+use crate::domain::resolve::features::Features;
+use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
+use crate::domain::resolve::task_definition::member;
+
+/// Most nameservers a pod may have.
+const NAMESERVERS_MAX: usize = 3;
+/// Most ports of a range that are listed in the pod one by one.
+const RANGE_LISTED_MAX: usize = 100;
+/// Longest hostname that Linux takes.
+const HOSTNAME_MAX: usize = 64;
+
+/// What all containers of a task share of the network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Whether the task uses the network of its node.
+    pub host: bool,
+    /// The hostname, where it is given.
+    pub hostname: Option<Hostname>,
+    /// Names by address, for `/etc/hosts`.
+    pub host_aliases: BTreeMap<String, Vec<String>>,
+    /// The name servers that take the place of the cluster's.
+    pub dns_servers: Vec<String>,
+    /// The search domains.
+    pub dns_search_domains: Vec<String>,
+}
+
+/// A hostname.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hostname {
+    /// One that is a DNS label.
+    Label(String),
+    /// Another, which only newer Kubernetes takes.
+    Override(String),
+}
+
+/// A port that a container listens on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// The port of the node that leads to it.
+    pub host: Option<u16>,
+    /// The protocol.
+    pub protocol: TransportProtocol,
+    /// The name, for those who refer to it.
+    pub name: Option<String>,
+}
+
+/// The mode; "the default is bridge".
+pub(super) fn mode(spec: &TaskDefinitionSpec) -> NetworkMode {
+    spec.network_mode.unwrap_or(NetworkMode::Bridge)
+}
+
+pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let containers = &spec.container_definitions;
+    let mut problems = Vec::new();
+    if mode(spec) == NetworkMode::None {
+        let message = "a pod always has a network; use awsvpc or bridge, and a NetworkPolicy that allows nothing";
+        problems.push(Problem::new("networkMode", message));
+    }
+    for container in containers {
+        problems.extend(members_of_other_modes(container, mode(spec)));
+        if container.disable_networking == Some(true) {
+            let message = "the containers of a pod share one network, which no container can be without; remove the member, or \
+                           make the container a task definition of its own with a NetworkPolicy";
+            problems.push(Problem::new(member(&container.name, "disableNetworking"), message));
+        }
+        for (n, mapping) in container.port_mappings.iter().enumerate() {
+            problems.extend(bad_port(container, n, mapping, mode(spec)));
+        }
+    }
+    problems.extend(ports_used_twice(containers));
+    problems
+}
+
+/// Settings that a pod has once, and that containers ask for differently.
+pub(super) fn conflicts(containers: &[ContainerDefinition]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut hosts: BTreeMap<&str, &str> = BTreeMap::new();
+    for container in containers {
+        for (n, host) in container.extra_hosts.iter().enumerate() {
+            let place = member(&container.name, &format!("extraHosts[{n}]"));
+            if host.ip_address.parse::<IpAddr>().is_err() {
+                let message = format!("{:?} is not an IP address", host.ip_address);
+                problems.push(Problem::new(format!("{place}.ipAddress"), message));
+            }
+            if !is_dns_name(&host.hostname.to_ascii_lowercase()) {
+                let message = format!("{:?} is not a DNS name, and Kubernetes takes no other", host.hostname);
+                problems.push(Problem::new(format!("{place}.hostname"), message));
+            }
+            let known = hosts.entry(&host.hostname).or_insert(&host.ip_address);
+            if *known != host.ip_address {
+                let message = format!(
+                    "{:?} is {known} in another entry; the containers of a pod share one /etc/hosts, give it one address",
+                    host.hostname
+                );
+                problems.push(Problem::new(place, message));
+            }
+        }
+        for server in container.dns_servers.iter().filter(|server| server.parse::<IpAddr>().is_err()) {
+            let message = format!("{server:?} is not an IP address");
+            problems.push(Problem::new(member(&container.name, "dnsServers"), message));
+        }
+        if container.dns_servers.len() > NAMESERVERS_MAX {
+            let message = format!("a pod has {NAMESERVERS_MAX} name servers at most; remove some");
+            problems.push(Problem::new(member(&container.name, "dnsServers"), message));
+        }
+    }
+    problems.extend(differing(containers, "hostname", |c| c.hostname.clone().into_iter().collect()));
+    problems.extend(differing(containers, "dnsServers", |c| c.dns_servers.clone()));
+    problems.extend(differing(containers, "dnsSearchDomains", |c| c.dns_search_domains.clone()));
+    problems
+}
+
+fn differing(
+    containers: &[ContainerDefinition],
+    name: &str,
+    value: impl Fn(&ContainerDefinition) -> Vec<String>,
+) -> Vec<Problem> {
+    let mut given =
+        containers.iter().map(|container| (container, value(container))).filter(|(_, value)| !value.is_empty());
+    let Some((first, expected)) = given.next() else { return Vec::new() };
+    let others = given.filter(|(_, value)| *value != expected);
+    let problem = |(container, value): (&ContainerDefinition, Vec<String>)| {
+        let message = format!(
+            "{} differs from {} of {:?}; a pod has it once for all containers, give all the same",
+            value.join(","),
+            expected.join(","),
+            first.name
+        );
+        Problem::new(member(&container.name, name), message)
+    };
+    others.map(problem).collect()
+}
+
+/// "Link … is only supported if the network mode is bridge"; "extraHosts and hostname are not supported with awsvpc".
+fn members_of_other_modes(container: &ContainerDefinition, mode: NetworkMode) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut problem = |name: &str, message: &str| problems.push(Problem::new(member(&container.name, name), message));
+    if !container.links.is_empty() && mode != NetworkMode::Bridge {
+        problem(
+            "links",
+            "links are for the network mode bridge; in awsvpc and host containers reach each other on localhost",
+        );
+    }
+    if container.hostname.is_some() && mode == NetworkMode::Awsvpc {
+        problem("hostname", "a hostname cannot be set in the network mode awsvpc; remove it");
+    }
+    if !container.extra_hosts.is_empty() && mode == NetworkMode::Awsvpc {
+        problem("extraHosts", "extra hosts cannot be set in the network mode awsvpc; remove them");
+    }
+    problems
+}
+
+fn bad_port(container: &ContainerDefinition, n: usize, mapping: &PortMapping, mode: NetworkMode) -> Option<Problem> {
+    let place = |name: &str| member(&container.name, &format!("portMappings[{n}].{name}"));
+    let host = mapping.host_port.filter(|port| *port != 0);
+    if let Some(text) = &mapping.container_port_range {
+        if range(text).is_none() {
+            let message = format!("{text:?} is not a range of ports; write for example 8000-8010");
+            return Some(Problem::new(place("containerPortRange"), message));
+        }
+        return host.map(|_| Problem::new(place("hostPort"), "cannot be combined with containerPortRange; remove it"));
+    }
+    let implied = matches!(mode, NetworkMode::Awsvpc | NetworkMode::Host);
+    let differs = implied && host.is_some() && host != mapping.container_port;
+    differs.then(|| {
+        let message =
+            "in the network modes awsvpc and host it is the containerPort; leave it out, or make both the same";
+        Problem::new(place("hostPort"), message)
+    })
+}
+
+/// In a pod two containers cannot listen on one port, which in ECS's bridge mode they can.
+fn ports_used_twice(containers: &[ContainerDefinition]) -> Vec<Problem> {
+    let mut users: BTreeMap<(i32, bool), &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for container in containers {
+        for (n, mapping) in container.port_mappings.iter().enumerate() {
+            let Some(port) = mapping.container_port.filter(|port| *port > 0) else { continue };
+            let udp = mapping.protocol == Some(TransportProtocol::Udp);
+            let user = users.entry((port, udp)).or_insert(&container.name);
+            if *user != container.name {
+                let message = format!(
+                    "port {port}/{} is used by {user:?} too; the containers of a pod share one network, give each its own port",
+                    if udp { "udp" } else { "tcp" }
+                );
+                problems
+                    .push(Problem::new(member(&container.name, &format!("portMappings[{n}].containerPort")), message));
+            }
+        }
+    }
+    problems
+}
+
+/// Reads `8000-8010`.
+fn range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && !text.starts_with('+'));
+    let (first, last) = (port(first)?, port(last)?);
+    (first < last).then_some((first, last))
+}
+
+pub(super) fn ports(container: &ContainerDefinition, mode: NetworkMode, verdict: &mut Verdict) -> Vec<Port> {
+    let port = |port: i32| u16::try_from(port).ok().filter(|port| *port > 0);
+    let mut ports = Vec::new();
+    for (n, mapping) in container.port_mappings.iter().enumerate() {
+        let PortMapping { container_port, host_port, protocol, name, app_protocol: _, container_port_range } = mapping;
+        let protocol = protocol.unwrap_or(TransportProtocol::Tcp);
+        if let Some(number) = container_port.and_then(port) {
+            let host = host_port.and_then(port).filter(|_| mode == NetworkMode::Bridge);
+            ports.push(Port { number, host, protocol, name: name.clone() });
+        }
+        if let Some((first, last)) = container_port_range.as_deref().and_then(range) {
+            let listed = (first..=last).map(|number| Port { number, host: None, protocol, name: None });
+            if listed.len() <= RANGE_LISTED_MAX {
+                ports.extend(listed);
+            } else {
+                let place = member(&container.name, &format!("portMappings[{n}].containerPortRange"));
+                verdict.note(DeviationCode::PortRangeNotListed, place);
+            }
+        }
+    }
+    ports
+}
+
+pub(super) fn resolve(spec: &TaskDefinitionSpec, features: Features, verdict: &mut Verdict) -> Network {
+    let containers = &spec.container_definitions;
+    let host = mode(spec) == NetworkMode::Host;
+    if mode(spec) == NetworkMode::Bridge && containers.len() > 1 {
+        verdict.note(DeviationCode::SharedNetwork, "networkMode");
+    }
+    note_pod_wide(containers, verdict);
+    let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for container in containers {
+        for host in &container.extra_hosts {
+            aliases.entry(host.ip_address.clone()).or_default().insert(host.hostname.to_ascii_lowercase());
+        }
+        for (n, link) in container.links.iter().enumerate() {
+            let place = member(&container.name, &format!("links[{n}]"));
+            let (name, alias) = link.split_once(':').unwrap_or((link, link));
+            verdict.note(DeviationCode::LinksWithoutEnvironment, place.clone());
+            for name in [name, alias].map(str::to_ascii_lowercase) {
+                if is_dns_name(&name) {
+                    aliases.entry("127.0.0.1".to_owned()).or_default().insert(name);
+                } else {
+                    verdict.note_with(DeviationCode::LinkNotResolved, place.clone(), name);
+                }
+            }
+        }
+    }
+    Network {
+        host,
+        hostname: hostname(containers, host, features, verdict),
+        host_aliases: aliases.into_iter().map(|(address, names)| (address, names.into_iter().collect())).collect(),
+        dns_servers: first_of(containers, |c| &c.dns_servers).into_iter().take(NAMESERVERS_MAX).collect(),
+        dns_search_domains: first_of(containers, |c| &c.dns_search_domains),
+    }
+}
+
+fn first_of(containers: &[ContainerDefinition], list: impl Fn(&ContainerDefinition) -> &Vec<String>) -> Vec<String> {
+    containers.iter().map(list).find(|list| !list.is_empty()).cloned().unwrap_or_default()
+}
+
+fn hostname(
+    containers: &[ContainerDefinition],
+    host_network: bool,
+    features: Features,
+    verdict: &mut Verdict,
+) -> Option<Hostname> {
+    let container = containers.iter().find(|container| container.hostname.is_some())?;
+    let name = container.hostname.clone()?;
+    let is_label = name.len() <= 63 && !name.contains('.') && is_dns_name(&name);
+    if is_label && !host_network {
+        return Some(Hostname::Label(name));
+    }
+    if features.hostname_override && !host_network && name.len() <= HOSTNAME_MAX && is_dns_name(&name) {
+        return Some(Hostname::Override(name));
+    }
+    verdict.note(DeviationCode::HostnameIgnored, member(&container.name, "hostname"));
+    None
+}
+
+/// What one container asks for and another does not, and both get.
+fn note_pod_wide(containers: &[ContainerDefinition], verdict: &mut Verdict) {
+    let settings: [(&str, fn(&ContainerDefinition) -> bool); 4] = [
+        ("hostname", |container| container.hostname.is_some()),
+        ("extraHosts", |container| !container.extra_hosts.is_empty()),
+        ("dnsServers", |container| !container.dns_servers.is_empty()),
+        ("dnsSearchDomains", |container| !container.dns_search_domains.is_empty()),
+    ];
+    for (name, is_given) in settings {
+        if containers.iter().all(is_given) {
+            continue;
+        }
+        for container in containers.iter().filter(|container| is_given(container)) {
+            verdict.note(DeviationCode::PodWide, member(&container.name, name));
+        }
+    }
+}
+
+/// Whether a name is one of DNS: labels of letters, digits and hyphens.
+pub(super) fn is_dns_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.chars().all(legal) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}

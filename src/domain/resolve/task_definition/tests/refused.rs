@@ -1,0 +1,275 @@
+//! What no pod can be.
+
+use serde_json::{Value, json};
+
+use super::{app, spec};
+use crate::domain::resolve::task_definition::check;
+
+/// Where a definition is refused, and a part of what is said.
+fn refused_for(change: &Value) -> Vec<(String, String)> {
+    let found = check(&spec(change)).into_iter();
+    found.map(|problem| (problem.member.replace("containerDefinitions", "c"), problem.message)).collect()
+}
+
+#[test]
+fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
+    let none = || json!({});
+    let one = |more: Value| app(&more, &[], &json!({}));
+    let task = |more: Value| app(&json!({}), &[], &more);
+    let linux = |more: Value| app(&json!({"linuxParameters": more}), &[], &json!({}));
+    let gpu = |more: Value| app(&json!({"resourceRequirements": [more]}), &[], &json!({}));
+    let volume = |more: Value| app(&json!({}), &[], &json!({"volumes": [more]}));
+    let port = |mode: &str, more: Value| app(&json!({"portMappings": [more]}), &[], &json!({"networkMode": mode}));
+    let control =
+        |name: &str, task: Value| app(&json!({"systemControls": [{"namespace": name, "value": "1"}]}), &[], &task);
+    let rows: Vec<(Value, &str, &str)> = vec![
+        (task(json!({"networkMode": "none"})), "networkMode", "NetworkPolicy"),
+        (one(json!({"disableNetworking": true})), "c[app].disableNetworking", "share one network"),
+        (app(&json!({"links": ["b"]}), &[("b", none())], &json!({"networkMode": "awsvpc"})), "c[app].links", "bridge"),
+        (app(&json!({"hostname": "a"}), &[], &json!({"networkMode": "awsvpc"})), "c[app].hostname", "awsvpc"),
+        (
+            port("awsvpc", json!({"containerPort": 80, "hostPort": 8080})),
+            "c[app].portMappings[0].hostPort",
+            "make both the same",
+        ),
+        (
+            port("bridge", json!({"containerPortRange": "10-9"})),
+            "c[app].portMappings[0].containerPortRange",
+            "8000-8010",
+        ),
+        (
+            port("bridge", json!({"containerPortRange": "9-10", "hostPort": 1})),
+            "c[app].portMappings[0].hostPort",
+            "remove it",
+        ),
+        (
+            app(
+                &json!({"portMappings": [{"containerPort": 80}]}),
+                &[("b", json!({"portMappings": [{"containerPort": 80}]}))],
+                &none(),
+            ),
+            "c[b].portMappings[0].containerPort",
+            "port 80/tcp is used by \"app\" too",
+        ),
+        (
+            app(&json!({"hostname": "a"}), &[("b", json!({"hostname": "b"}))], &none()),
+            "c[b].hostname",
+            "b differs from a of \"app\"",
+        ),
+        (
+            app(&json!({"dnsServers": ["10.0.0.1"]}), &[("b", json!({"dnsServers": ["10.0.0.2"]}))], &none()),
+            "c[b].dnsServers",
+            "give all the same",
+        ),
+        (one(json!({"dnsServers": ["dns"]})), "c[app].dnsServers", "not an IP address"),
+        (
+            one(json!({"extraHosts": [{"hostname": "a_b", "ipAddress": "10.0.0.1"}]})),
+            "c[app].extraHosts[0].hostname",
+            "DNS name",
+        ),
+        (
+            one(json!({"extraHosts": [{"hostname": "a", "ipAddress": "b"}]})),
+            "c[app].extraHosts[0].ipAddress",
+            "IP address",
+        ),
+        (
+            one(
+                json!({"extraHosts": [{"hostname": "a", "ipAddress": "10.0.0.1"}, {"hostname": "a", "ipAddress": "10.0.0.2"}]}),
+            ),
+            "c[app].extraHosts[1]",
+            "give it one address",
+        ),
+        (one(json!({"user": "node"})), "c[app].user", "not uid or uid:gid"),
+        (
+            linux(json!({"capabilities": {"add": ["CAP_CHOWN"]}})),
+            "c[app].linuxParameters.capabilities.add",
+            "without CAP_",
+        ),
+        (linux(json!({"devices": [{"hostPath": "/dev/fuse"}]})), "c[app].linuxParameters.devices[0]", "privileged"),
+        (
+            linux(json!({"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["fast"]}]})),
+            "c[app].linuxParameters.tmpfs[0].mountOptions",
+            "not an option",
+        ),
+        (
+            one(json!({"dockerSecurityOptions": ["seccomp:unconfined"]})),
+            "c[app].dockerSecurityOptions[0]",
+            "cannot be mapped",
+        ),
+        (
+            one(json!({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]})),
+            "c[app].ulimits",
+            "above the hard limit",
+        ),
+        (one(json!({"credentialSpecs": ["credentialspec:a"]})), "c[app].credentialSpecs", "Windows"),
+        (control("vm.swappiness", none()), "c[app].systemControls[0].namespace", "parameter of the node"),
+        (
+            control("net.core.somaxconn", json!({"networkMode": "host"})),
+            "c[app].systemControls[0].namespace",
+            "network mode host",
+        ),
+        (control("kernel.sem", json!({"ipcMode": "host"})), "c[app].systemControls[0].namespace", "IPC mode host"),
+        (gpu(json!({"type": "GPU", "value": "ALL"})), "c[app].resourceRequirements[0].value", "not a number of GPUs"),
+        (
+            gpu(json!({"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": 1}}})),
+            "c[app].resourceRequirements[0].sharingStrategy",
+            "a part of a GPU",
+        ),
+        (gpu(json!({"type": "NeuronDevice", "value": "ALL"})), "c[app].resourceRequirements[0].type", "Neuron"),
+        (
+            gpu(json!({"type": "InferenceAccelerator", "value": "a"})),
+            "c[app].resourceRequirements[0].type",
+            "discontinued",
+        ),
+        (
+            task(json!({"inferenceAccelerators": [{"deviceName": "a", "deviceType": "b"}]})),
+            "inferenceAccelerators",
+            "discontinued",
+        ),
+        (task(json!({"proxyConfiguration": {"containerName": "app"}})), "proxyConfiguration", "App Mesh"),
+        (
+            task(json!({"trustedExecutionConfiguration": {"isolationMode": "ISOLATED_SANDBOX"}})),
+            "trustedExecutionConfiguration.isolationMode",
+            "runtimeClassName",
+        ),
+        (
+            task(json!({"trustedExecutionConfiguration": {"isolationMode": "SHARED", "attestationPolicy": "a"}})),
+            "trustedExecutionConfiguration.attestationPolicy",
+            "nobody would check",
+        ),
+        (
+            task(json!({"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}})),
+            "runtimePlatform.operatingSystemFamily",
+            "Linux only",
+        ),
+        (
+            task(json!({"placementConstraints": [{"type": "memberOf", "expression": "runningTasksCount == 1"}]})),
+            "placementConstraints[0].expression",
+            "no label of a node",
+        ),
+        (
+            volume(json!({"name": "a", "s3filesVolumeConfiguration": {"fileSystemArn": "b"}})),
+            "volumes[a].s3filesVolumeConfiguration",
+            "spec.kubernetes.volumes",
+        ),
+        (
+            volume(json!({"name": "a", "fsxWindowsFileServerVolumeConfiguration": {
+                "fileSystemId": "b", "rootDirectory": "c", "authorizationConfig": {"credentialsParameter": "d", "domain": "e"},
+            }})),
+            "volumes[a].fsxWindowsFileServerVolumeConfiguration",
+            "a volume named \"a\" in spec.kubernetes.volumes",
+        ),
+        (
+            volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),
+            "volumes[a].dockerVolumeConfiguration",
+            "spec.kubernetes.volumes",
+        ),
+        (
+            volume(json!({"name": "a", "efsVolumeConfiguration": {
+                "fileSystemId": "b", "rootDirectory": "/c", "transitEncryption": "ENABLED", "authorizationConfig": {"accessPointId": "d"},
+            }})),
+            "volumes[a].efsVolumeConfiguration.rootDirectory",
+            "root of its own",
+        ),
+        (
+            volume(
+                json!({"name": "a", "efsVolumeConfiguration": {"fileSystemId": "b", "authorizationConfig": {"iam": "ENABLED"}}}),
+            ),
+            "volumes[a].efsVolumeConfiguration.transitEncryption",
+            "ENABLED",
+        ),
+        (
+            one(json!({"volumesFrom": [{"sourceContainer": "b"}]})),
+            "c[app].volumesFrom[0].sourceContainer",
+            "no other container",
+        ),
+        (
+            one(json!({"logConfiguration": {"logDriver": "awsfirelens"}})),
+            "c[app].logConfiguration.logDriver",
+            "log router",
+        ),
+        (
+            app(
+                &json!({"dependsOn": [{"containerName": "b", "condition": "SUCCESS"}]}),
+                &[("b", json!({"essential": false, "restartPolicy": {"enabled": true}}))],
+                &none(),
+            ),
+            "c[b].restartPolicy",
+            "until the container has ended",
+        ),
+        (
+            task(json!({"kubernetes": {"labels": {"ecs.longshore.dev/x": "y"}}})),
+            "kubernetes.labels",
+            "set by Longshore",
+        ),
+        (task(json!({"kubernetes": {"securityContext": {"fsgroup": 1}}})), "kubernetes.securityContext", "fsgroup"),
+        (
+            task(json!({"kubernetes": {"volumeMounts": [{"container": "app", "name": "a", "mountPath": "/a"}]}})),
+            "kubernetes.volumeMounts[0].name",
+            "no volume",
+        ),
+        (
+            task(
+                json!({"kubernetes": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}, "runtimePlatform": {"cpuArchitecture": "ARM64"}}),
+            ),
+            "kubernetes.nodeSelector",
+            "by runtimePlatform",
+        ),
+    ];
+    for (change, member, part) in rows {
+        let found = refused_for(&change);
+        assert_eq!(found.iter().map(|(member, _)| member.as_str()).collect::<Vec<_>>(), [member], "{change}");
+        assert!(found[0].1.contains(part), "{}", found[0].1);
+    }
+}
+
+#[test]
+fn fargate_takes_less() {
+    let fargate = |container: Value, task: Value| {
+        let mut all =
+            json!({"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": 256, "memory": 512});
+        all.as_object_mut().unwrap().extend(task.as_object().unwrap().clone());
+        let found = refused_for(&app(&container, &[], &all));
+        found.into_iter().map(|(member, _)| member).collect::<Vec<_>>()
+    };
+    let none = || json!({});
+    let rows: Vec<(Vec<String>, &[&str])> = vec![
+        (fargate(none(), none()), &[]),
+        (fargate(none(), json!({"networkMode": "bridge"})), &["networkMode"]),
+        (fargate(none(), json!({"memory": 4096})), &["memory"]),
+        (fargate(none(), json!({"cpu": 300})), &["cpu"]),
+        (fargate(none(), json!({"cpu": null})), &["cpu"]),
+        (fargate(none(), json!({"memory": null})), &["memory"]),
+        (fargate(none(), json!({"pidMode": "host"})), &["pidMode"]),
+        (fargate(none(), json!({"pidMode": "task"})), &[]),
+        (fargate(none(), json!({"ipcMode": "task"})), &["ipcMode"]),
+        (
+            fargate(none(), json!({"volumes": [{"name": "a", "host": {"sourcePath": "/a"}}]})),
+            &["volumes[a].host.sourcePath"],
+        ),
+        (fargate(none(), json!({"volumes": [{"name": "a", "host": {}}]})), &[]),
+        (fargate(json!({"privileged": true}), none()), &["c[app].privileged"]),
+        (fargate(json!({"dnsServers": ["10.0.0.1"]}), none()), &["c[app].dnsServers"]),
+        (
+            fargate(
+                json!({"linuxParameters": {"capabilities": {"add": ["SYS_PTRACE", "CHOWN"], "drop": ["KILL"]}}}),
+                none(),
+            ),
+            &["c[app].linuxParameters.capabilities.add"],
+        ),
+        (
+            fargate(json!({"linuxParameters": {"sharedMemorySize": 1}}), none()),
+            &["c[app].linuxParameters.sharedMemorySize"],
+        ),
+        (fargate(json!({"stopTimeout": 121}), none()), &["c[app].stopTimeout"]),
+        (fargate(json!({"stopTimeout": 120}), none()), &[]),
+        (
+            fargate(json!({"logConfiguration": {"logDriver": "json-file"}}), none()),
+            &["c[app].logConfiguration.logDriver"],
+        ),
+        (fargate(json!({"logConfiguration": {"logDriver": "awslogs"}}), none()), &[]),
+    ];
+    for (found, expected) in rows {
+        assert_eq!(found, expected);
+    }
+}

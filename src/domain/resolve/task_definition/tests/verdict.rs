@@ -1,0 +1,269 @@
+//! Every deviation, and what is none.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{app, spec};
+use crate::domain::resolve::features::Features;
+use crate::domain::resolve::task_definition::{Deviation, DeviationCode, resolve};
+
+/// The deviations as `member Code`, or `member Code: detail`.
+fn deviations(change: &Value, features: Features) -> Vec<String> {
+    let resolved = resolve(&spec(change), features).unwrap();
+    let shown = |deviation: &Deviation| {
+        let detail = if deviation.detail.is_empty() { String::new() } else { format!(": {}", deviation.detail) };
+        format!("{} {}{detail}", deviation.member.replace("containerDefinitions", "c"), deviation.code.name())
+    };
+    resolved.verdict.deviations().iter().map(shown).collect()
+}
+
+/// Every deviation with a definition that has it. Beside it, what must not deviate.
+#[test]
+fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
+    let none = || json!({});
+    let optional = |more: Value| {
+        let mut container = json!({"essential": false});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        container
+    };
+    let awsvpc = json!({"networkMode": "awsvpc"});
+    let waits = |list: &[(&str, &str)]| {
+        let item = |(name, condition): &(&str, &str)| json!({"containerName": name, "condition": condition});
+        json!({"dependsOn": list.iter().map(item).collect::<Vec<_>>()})
+    };
+    let checked = json!({"healthCheck": {"command": ["CMD", "true"]}});
+    let restart = |more: Value| json!({"restartPolicy": more});
+    let rows: Vec<(Value, &[&str])> = vec![
+        (app(&none(), &[], &none()), &[]),
+        (
+            app(&waits(&[("a", "SUCCESS")]), &[("a", optional(none())), ("b", optional(none()))], &awsvpc),
+            &["c[b] StartSerialized: a", "c[b] CompletedNotReady"],
+        ),
+        (
+            app(
+                &waits(&[("a", "SUCCESS"), ("b", "START")]),
+                &[("a", optional(none())), ("b", optional(json!({"restartPolicy": {"enabled": true}})))],
+                &awsvpc,
+            ),
+            &[
+                "c[b].restartPolicy RestartBackOff",
+                "c[b].restartPolicy.restartAttemptPeriod EarlyExitRestarted",
+                "c[b] StartSerialized: a",
+            ],
+        ),
+        (
+            app(&waits(&[("a", "SUCCESS")]), &[("a", optional(none())), ("b", waits(&[("a", "START")]))], &awsvpc),
+            &["c[b].dependsOn[0] StartImpliesComplete"],
+        ),
+        (
+            app(&waits(&[("a", "COMPLETE")]), &[("a", optional(none()))], &awsvpc),
+            &["c[app].dependsOn[0].condition CompleteMasked"],
+        ),
+        (
+            app(&none(), &[("a", optional(none())), ("b", optional(waits(&[("a", "SUCCESS")])))], &awsvpc),
+            &["c[app] StartSerialized: a", "c[a] InitExtraBlock", "c[b] CompletedNotReady"],
+        ),
+        (app(&waits(&[("a", "START")]), &[("a", optional(none()))], &awsvpc), &["c[a] SidecarRestarts"]),
+        (
+            app(
+                &waits(&[("a", "START")]),
+                &[("a", restart(json!({"enabled": true, "ignoredExitCodes": [0]})))],
+                &awsvpc,
+            ),
+            &["c[a].restartPolicy RestartBackOff", "c[a].restartPolicy.ignoredExitCodes SidecarRestarts"],
+        ),
+        (app(&restart(json!({"enabled": true})), &[], &none()), &["c[app].restartPolicy RestartBackOff"]),
+        (app(&restart(json!({"enabled": false})), &[], &none()), &[]),
+        (
+            app(&json!({"stopTimeout": 60}), &[("b", json!({"stopTimeout": 10}))], &awsvpc),
+            &["c[b].stopTimeout StopTimeoutShared"],
+        ),
+        (app(&none(), &[("a", optional(none()))], &awsvpc), &["c[a] CompletedNotReady"]),
+        (
+            app(&none(), &[("a", optional(checked.clone()))], &awsvpc),
+            &["c[a].healthCheck NonEssentialHealthNotProbed", "c[a] CompletedNotReady"],
+        ),
+        (app(&waits(&[("a", "HEALTHY")]), &[("a", optional(checked))], &awsvpc), &["c[a] SidecarRestarts"]),
+        (
+            app(&none(), &[], &json!({"ephemeralStorage": {"sizeInGiB": 30}})),
+            &["ephemeralStorage EphemeralStorageEvicts"],
+        ),
+        (app(&none(), &[("b", none())], &none()), &["networkMode SharedNetwork"]),
+        (app(&none(), &[("b", none())], &awsvpc), &[]),
+        (
+            app(&json!({"portMappings": [{"containerPortRange": "1-101"}]}), &[], &none()),
+            &["c[app].portMappings[0].containerPortRange PortRangeNotListed"],
+        ),
+        (app(&json!({"portMappings": [{"containerPortRange": "1-100"}]}), &[], &none()), &[]),
+        (
+            app(&json!({"links": ["b:b_1"]}), &[("b", restart(json!({"enabled": true})))], &none()),
+            &[
+                "c[b].restartPolicy RestartBackOff",
+                "networkMode SharedNetwork",
+                "c[app].links[0] LinksWithoutEnvironment",
+                "c[app].links[0] LinkNotResolved: b_1",
+            ],
+        ),
+        (app(&json!({"hostname": "web"}), &[], &json!({"networkMode": "host"})), &["c[app].hostname HostnameIgnored"]),
+        (app(&json!({"hostname": "web.example.com"}), &[], &none()), &[]),
+        (app(&json!({"hostname": "Web_1"}), &[], &none()), &["c[app].hostname HostnameIgnored"]),
+        (
+            app(&json!({"dnsServers": ["10.0.0.1"]}), &[("b", none())], &json!({"networkMode": "host"})),
+            &["c[app].dnsServers PodWide"],
+        ),
+        (app(&none(), &[], &json!({"volumes": [{"name": "a"}]})), &["volumes[a] NoCopyUp"]),
+        (app(&none(), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": "/a"}}]})), &[]),
+        (
+            app(
+                &none(),
+                &[],
+                &json!({"volumes": [{"name": "a", "dockerVolumeConfiguration": {"scope": "shared", "labels": {"x": "y"}}}]}),
+            ),
+            &[
+                "volumes[a].dockerVolumeConfiguration.labels VolumeLabelsIgnored",
+                "volumes[a].dockerVolumeConfiguration ClaimNeeded: a",
+            ],
+        ),
+        (
+            app(
+                &none(),
+                &[],
+                &json!({"volumes": [{"name": "a", "efsVolumeConfiguration": {
+                    "fileSystemId": "fs-1", "transitEncryption": "ENABLED", "authorizationConfig": {"iam": "ENABLED"},
+                }}]}),
+            ),
+            &[
+                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-44902f7d64fc327950f9f9e876e877eb, for a PersistentVolume of the CSI driver \
+                 efs.csi.aws.com with volumeHandle fs-1 and encryptInTransit true",
+                "volumes[a].efsVolumeConfiguration.authorizationConfig.iam IamOfNode",
+            ],
+        ),
+        (
+            app(&none(), &[], &json!({"volumes": [{"name": "a", "configuredAtLaunch": true}]})),
+            &["volumes[a].configuredAtLaunch StorageClassNeeded"],
+        ),
+        (
+            app(&json!({"volumesFrom": [{"sourceContainer": "b"}]}), &[("b", none())], &awsvpc),
+            &["c[app].volumesFrom[0] ImageVolumesNotShared"],
+        ),
+        (
+            app(
+                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["ro", "noexec", "mode=700"]}]}}),
+                &[],
+                &none(),
+            ),
+            &["c[app].linuxParameters.tmpfs[0].mountOptions TmpfsOptionsIgnored: noexec,mode=700"],
+        ),
+        (
+            app(&json!({"ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 2}]}), &[], &none()),
+            &["c[app].ulimits UlimitsIgnored"],
+        ),
+        (
+            app(&json!({"linuxParameters": {"maxSwap": 1, "swappiness": 2, "initProcessEnabled": true}}), &[], &none()),
+            &[
+                "c[app].linuxParameters.initProcessEnabled InitProcessIgnored",
+                "c[app].linuxParameters.maxSwap SwapIgnored",
+                "c[app].linuxParameters.swappiness SwapIgnored",
+            ],
+        ),
+        (
+            app(&json!({"linuxParameters": {"initProcessEnabled": true}}), &[], &json!({"pidMode": "task"})),
+            &["pidMode PidOneIsPause"],
+        ),
+        (app(&none(), &[], &json!({"ipcMode": "none"})), &["ipcMode IpcNamespaceShared"]),
+        (
+            app(&json!({"systemControls": [{"namespace": "net.core.somaxconn", "value": "1"}]}), &[], &none()),
+            &["c[app].systemControls[0] UnsafeSysctl: net.core.somaxconn"],
+        ),
+        (
+            app(
+                &json!({"systemControls": [{"namespace": "net.ipv4.tcp_syncookies", "value": "1"}]}),
+                &[("b", none())],
+                &awsvpc,
+            ),
+            &["c[app].systemControls[0] PodWide"],
+        ),
+        (app(&json!({"dockerLabels": {"a": "b"}}), &[], &none()), &["c[app].dockerLabels DockerLabelsAreAnnotations"]),
+        (
+            app(&none(), &[], &json!({"taskRoleArn": "a", "executionRoleArn": "b", "enableFaultInjection": true})),
+            &[
+                "taskRoleArn TaskRoleByServiceAccount",
+                "executionRoleArn ExecutionRoleUnused",
+                "enableFaultInjection FaultInjectionIgnored",
+            ],
+        ),
+        (app(&none(), &[], &json!({"taskRoleArn": "a", "kubernetes": {"serviceAccountName": "b"}})), &[]),
+        (
+            app(
+                &json!({"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "web"}}}),
+                &[],
+                &none(),
+            ),
+            &["c[app].logConfiguration LogsNotShipped: web"],
+        ),
+        (
+            app(&json!({"logConfiguration": {"logDriver": "json-file", "options": {"max-size": "1m"}}}), &[], &none()),
+            &["c[app].logConfiguration.options LogOptionsIgnored: max-size"],
+        ),
+        (app(&json!({"logConfiguration": {"logDriver": "json-file"}}), &[], &none()), &[]),
+        (
+            app(
+                &json!({"logConfiguration": {"logDriver": "awsfirelens"}}),
+                &[(
+                    "router",
+                    json!({"firelensConfiguration": {"type": "fluentbit"}, "restartPolicy": {"enabled": true}}),
+                )],
+                &awsvpc,
+            ),
+            &[
+                "c[app].logConfiguration FirelensNotRouted",
+                "c[router].restartPolicy RestartBackOff",
+                "c[router].firelensConfiguration FirelensNotRouted",
+            ],
+        ),
+        (
+            app(&json!({"environment": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}), &[], &none()),
+            &["c[app].environment RepeatedVariable: A"],
+        ),
+    ];
+    let mut found = BTreeSet::new();
+    for (change, expected) in rows {
+        let deviations = deviations(&change, Features::ALL);
+        assert_eq!(deviations, expected, "{change}");
+        found.extend(
+            deviations.iter().filter_map(|text| Some(text.split(' ').nth(1)?.trim_end_matches(':').to_owned())),
+        );
+    }
+    let elsewhere =
+        [DeviationCode::TaskSizeNotEnforced, DeviationCode::RestartPolicyIgnored, DeviationCode::RefusedToday];
+    for code in DeviationCode::ALL.iter().filter(|code| !elsewhere.contains(code)) {
+        assert!(found.contains(code.name()), "{code:?} has no row");
+    }
+}
+
+#[test]
+fn what_an_older_kubernetes_cannot_express_is_a_deviation() {
+    let older = Features::of_version(33);
+    let restart = json!({"restartPolicy": {"enabled": true}});
+    assert_eq!(deviations(&app(&restart, &[], &json!({})), older), ["c[app].restartPolicy RestartPolicyIgnored"]);
+    let sized = json!({"cpu": 512, "memory": 1024, "networkMode": "awsvpc"});
+    assert_eq!(
+        deviations(&app(&json!({}), &[], &sized), older),
+        [""; 0],
+        "one container can have the size of its task"
+    );
+    let two = app(
+        &json!({"cpu": 64, "memoryReservation": 128, "memory": 256}),
+        &[("b", json!({"cpu": 64, "memory": 128}))],
+        &sized,
+    );
+    assert_eq!(deviations(&two, older), ["cpu TaskSizeNotEnforced", "memory TaskSizeNotEnforced"]);
+    let resolved = resolve(&spec(&two), older).unwrap();
+    let app = &resolved.main[0];
+    assert_eq!((app.cpu.map(|cpu| cpu.0), app.memory_reservation.map(|memory| memory.0)), (Some(448), Some(256)));
+    assert_eq!(
+        deviations(&self::app(&json!({"hostname": "a.b"}), &[], &json!({})), older),
+        ["c[app].hostname HostnameIgnored"]
+    );
+}
