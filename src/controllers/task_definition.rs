@@ -22,7 +22,7 @@ use crate::shell::Context;
 use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::writer::{self, WriteError};
 
-/// How often, and how many times at the most, the cache is looked at for a revision that was just registered.
+/// How often, and how many times at the most, the cache is looked at for a revision that was just written.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const LOOKS_MAX: usize = 200;
 
@@ -150,11 +150,15 @@ impl Reconciler for TaskDefinitions {
                         manager.is_some_and(|manager| manager == labels::MANAGED_BY_LONGSHORE)
                     })
                     .await?;
-                    until_shown(context, &revision.name_any(), &namespace).await;
+                    until_shown(context, &revision.name_any(), &namespace, |_| true).await;
                 }
                 Action::SetStatus { object, resource_version, status } => {
                     let status: &RevisionStatus = &status;
                     writer::apply_status(&api, &object, &resource_version, Self::FIELD_MANAGER, status).await?;
+                    let is_newer = |revision: &TaskDefinitionRevision| {
+                        revision.resource_version().as_deref() != Some(resource_version.as_str())
+                    };
+                    until_shown(context, &object, &namespace, is_newer).await;
                 }
                 Action::Prune { object, uid } => {
                     writer::delete(&api, &object, &uid, None).await?;
@@ -165,11 +169,17 @@ impl Reconciler for TaskDefinitions {
     }
 }
 
-/// Waits until the cache shows a revision that was just registered: a pass that does not see it would register it once more.
-async fn until_shown(context: &Context, revision: &str, namespace: &str) {
+/// Waits until the cache shows what was just written: a pass that does not see it would write it once more.
+async fn until_shown(
+    context: &Context,
+    revision: &str,
+    namespace: &str,
+    is_written: impl Fn(&TaskDefinitionRevision) -> bool,
+) {
     let object = ObjectRef::new(revision).within(namespace);
     for _ in 0..LOOKS_MAX {
-        if context.caches.revisions.get(&object).is_some() {
+        let shown = context.caches.revisions.get(&object);
+        if shown.is_some_and(|shown| shown.0.as_ref().is_ok_and(&is_written)) {
             return;
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -80,6 +80,9 @@ pub(super) fn vacant(
     used: &SlotAttempts,
     count: usize,
 ) -> Vec<TaskKey> {
+    if count == 0 {
+        return Vec::new();
+    }
     let taken: BTreeSet<u32> = tasks.active_keys().map(|key| key.slot).collect();
     let used = used.clone().after(tasks);
     let key = |slot| TaskKey { deployment, slot, attempt: used.next(slot) };

@@ -1,7 +1,6 @@
 //! The record of stopped tasks. It is written before the evidence is destroyed: the pod of a task that stopped by itself stays
 //! until status holds its stop code, reason and exit codes.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -17,17 +16,26 @@ use crate::domain::task::{ContainerExit, StopRecord, TaskState};
 /// How many stopped tasks a service's status keeps, newest first.
 const STOPPED_TASKS_MAX: usize = 50;
 
-/// The tasks that are on record.
-pub(super) struct Recorded<'s>(BTreeSet<&'s str>);
+/// The tasks that are on record, each with the beginning of its id as a number: in a rollout hundreds of tasks are looked for in
+/// every pass, and most of them are not here.
+pub(super) struct Recorded<'s>(Vec<(u64, &'s str)>);
 
 impl<'s> Recorded<'s> {
     pub(super) fn of(stopped_tasks: &'s [StoppedTask]) -> Self {
-        Self(stopped_tasks.iter().map(|stopped| stopped.task.as_str()).collect())
+        let ids = stopped_tasks.iter().map(|stopped| stopped.task.as_str());
+        let mut recorded: Vec<_> = ids.map(|id| (beginning(id), id)).collect();
+        recorded.sort_unstable();
+        Self(recorded)
     }
 
     pub(super) fn has(&self, task: &TaskFact) -> bool {
-        !self.0.is_empty() && self.0.contains(task_id_of_pod(&task.pod))
+        let id = task_id_of_pod(&task.pod);
+        self.0.binary_search(&(beginning(id), id)).is_ok()
     }
+}
+
+fn beginning(id: &str) -> u64 {
+    id.bytes().take(8).fold(0, |beginning, byte| beginning << 8 | u64::from(byte))
 }
 
 /// What to do about tasks that stopped by themselves and are on record: stop what is left of them, or remove the pod.
@@ -49,10 +57,19 @@ pub(super) fn actions(view: &View<'_>, status: &ServiceStatus) -> Vec<Action> {
 /// record that can still be seen. One that was pushed out while its pod is there would be recorded, and counted, again.
 pub(super) fn unrecorded<'a>(view: &View<'a>, status: &ServiceStatus) -> Vec<Stopped<'a>> {
     let recorded = Recorded::of(&status.stopped_tasks);
-    let (on_record, mut new): (Vec<_>, Vec<_>) = all(view).partition(|ended| recorded.has(ended.task));
-    new.sort_by_key(|ended| !ended.by_itself());
-    new.truncate(STOPPED_TASKS_MAX.saturating_sub(on_record.len()));
-    new.iter().map(Ended::stopped).collect()
+    let mut on_record = 0_usize;
+    let (mut failed, mut asked) = (Vec::new(), Vec::new());
+    for ended in all(view) {
+        if recorded.has(ended.task) {
+            on_record = on_record.saturating_add(1);
+        } else if ended.by_itself() {
+            failed.push(ended);
+        } else if asked.len() < STOPPED_TASKS_MAX {
+            asked.push(ended);
+        }
+    }
+    let room = STOPPED_TASKS_MAX.saturating_sub(on_record);
+    failed.iter().chain(&asked).take(room).map(Ended::stopped).collect()
 }
 
 /// Whether there is a task that failed and found no room on the record: it does as soon as another one has gone.
@@ -62,38 +79,36 @@ pub(super) fn is_crowded(view: &View<'_>, stopped_tasks: &[StoppedTask]) -> bool
 }
 
 /// A task that has ended for good. In a rollout there are hundreds, of which most will never be on record.
-struct Ended<'a> {
+struct Ended<'v, 'a> {
     task: &'a TaskFact,
-    how: End<'a>,
+    how: End<'v>,
 }
 
-enum End<'a> {
-    ByItself(Cow<'a, StopRecord>),
+enum End<'v> {
+    ByItself(&'v StopRecord),
     /// Stopped by us or by somebody else; its containers told how they ended.
-    Asked(&'a StopRecord),
+    Asked(&'v StopRecord),
     /// The same, and gone before they could.
     Unheard,
 }
 
 /// Every task that has ended for good.
-fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Ended<'a>> + 'v {
+fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Ended<'v, 'a>> + 'v {
     view.deployments.values().flat_map(|tasks| {
-        let leaving = tasks.leaving.iter().filter_map(|task| leaving_for_good(task));
         let failed = tasks.stopped.iter().chain(&tasks.ending);
-        failed
-            .map(|stopped| Ended { task: stopped.task, how: End::ByItself(Cow::Owned(stopped.end.clone())) })
-            .chain(leaving)
+        let failed = failed.map(|stopped| Ended { task: stopped.task, how: End::ByItself(&stopped.end) });
+        failed.chain(tasks.leaving.iter().filter_map(|task| leaving_for_good(task)))
     })
 }
 
 /// The end of a task that is on its way out: final once it has gone, or has told how it ended.
-fn leaving_for_good(task: &TaskFact) -> Option<Ended<'_>> {
+fn leaving_for_good<'a>(task: &'a TaskFact) -> Option<Ended<'a, 'a>> {
     let by_us = task.stopped_for.is_some();
     let how = match &task.state {
         TaskState::Stopped(end)
             if task.stopped_for == Some(StopCause::Ended) || (!by_us && ended_before(task, end)) =>
         {
-            End::ByItself(Cow::Borrowed(end))
+            End::ByItself(end)
         }
         TaskState::Stopped(end) => End::Asked(end),
         TaskState::Pending { .. } | TaskState::Running(_) if task.presence != Presence::Gone => return None,
@@ -102,16 +117,16 @@ fn leaving_for_good(task: &TaskFact) -> Option<Ended<'_>> {
     Some(Ended { task, how })
 }
 
-impl<'a> Ended<'a> {
+impl<'a> Ended<'_, 'a> {
     fn by_itself(&self) -> bool {
         matches!(self.how, End::ByItself(_))
     }
 
     fn stopped(&self) -> Stopped<'a> {
         let task = self.task;
-        let end = match &self.how {
-            End::ByItself(end) => return Stopped { task, end: end.clone().into_owned(), by_itself: true },
-            End::Asked(end) => (*end).clone(),
+        let end = match self.how {
+            End::ByItself(end) => return Stopped { task, end: end.clone(), by_itself: true },
+            End::Asked(end) => end.clone(),
             End::Unheard => StopRecord::of_request(),
         };
         let (code, reason) = match (&task.stopped_for, &task.disruption) {
