@@ -8,11 +8,12 @@ use k8s_openapi::api::core::v1::{
     Container, ContainerRestartRule, ContainerRestartRuleOnExitCodes, Pod, PodSpec, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ObjectMeta};
 use kube::{Client, Error};
 
 use crate::domain::resolve::features::Features;
 use crate::shell::cache::Scope;
+use crate::shell::writer;
 
 /// How long to wait for an API server that does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -31,7 +32,7 @@ pub async fn probe(client: &Client, scope: Option<&Scope>) -> Features {
         asks(&mut spec);
         let metadata = ObjectMeta { generate_name: Some("longshore-features-".to_owned()), ..ObjectMeta::default() };
         let pod = Pod { metadata, spec: Some(spec), status: None };
-        match pods.create(&PostParams { dry_run: true, field_manager: None }, &pod).await {
+        match writer::try_create(&pods, &pod).await {
             Ok(pod) => Some(pod.spec.as_ref().is_some_and(has)),
             Err(Error::Api(status)) if status.code == 422 => Some(false),
             Err(error) => {

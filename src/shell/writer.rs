@@ -149,6 +149,15 @@ where
     }
 }
 
+/// Asks what would become of an object if it were created (`dryRun`). Nothing is written.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn try_create<K>(api: &Api<K>, object: &K) -> Result<K, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    api.create(&PostParams { dry_run: true, field_manager: None }, object).await
+}
+
 /// When an object was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {

@@ -58,12 +58,11 @@ fn image(container: &Container, images: &[ContainerImage]) -> Option<String> {
 
 /// ECS pulls an image at every start of a task. What a digest names never changes.
 fn pull_policy(image: &str, given: Option<ImagePullPolicy>) -> &'static str {
-    match given {
-        Some(ImagePullPolicy::Always) => "Always",
-        Some(ImagePullPolicy::IfNotPresent) => "IfNotPresent",
-        Some(ImagePullPolicy::Never) => "Never",
-        None if image.contains('@') => "IfNotPresent",
-        None => "Always",
+    let on_ecs = if image.contains('@') { ImagePullPolicy::IfNotPresent } else { ImagePullPolicy::Always };
+    match given.unwrap_or(on_ecs) {
+        ImagePullPolicy::Always => "Always",
+        ImagePullPolicy::IfNotPresent => "IfNotPresent",
+        ImagePullPolicy::Never => "Never",
     }
 }
 

@@ -2,7 +2,6 @@
 
 /// The features of Kubernetes that a task's pod uses where they are there. What is not there degrades with a deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a feature gate of its own")]
 pub struct Features {
     /// `PodLevelResources`: `spec.resources` of a pod, on from 1.34.
     pub pod_level_resources: bool,

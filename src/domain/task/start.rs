@@ -149,6 +149,7 @@ mod tests {
 
     #[test]
     fn what_others_wait_for_has_its_start_timeout_from_its_own_start() {
+        use AwaitedState::{Ended, Healthy};
         let at = |second| Timestamp::from_second(second).unwrap();
         let db = |until, seconds, started, restarts| ContainerFact {
             name: "db".to_owned(),
@@ -163,7 +164,6 @@ mod tests {
             restart: None,
             awaited: Some(Awaited { until, seconds }),
         };
-        use AwaitedState::{Ended, Healthy};
         for (sentence, container, expected) in [
             ("HEALTHY within 60 seconds", db(Healthy, Some(60), false, 0), Some("StartTimeout 160")),
             ("which it is", db(Healthy, Some(60), true, 0), None),
@@ -174,7 +174,7 @@ mod tests {
         ] {
             let pod = PodStatus { containers: vec![container], ..PodStatus::default() };
             let found = StartFailure::of_dependencies(&pod).map(|failure| {
-                let since = failure.since.map_or("-".to_owned(), |since| since.as_second().to_string());
+                let since = failure.since.map_or_else(|| "-".to_owned(), |since| since.as_second().to_string());
                 format!("{:?} {since}", failure.kind)
             });
             assert_eq!(found.as_deref(), expected, "{sentence}");

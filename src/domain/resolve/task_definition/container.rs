@@ -16,6 +16,7 @@ use crate::domain::resolve::task_definition::{PodName, logging, member, positive
 
 /// One container of a task.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of ECS's own")]
 pub struct Container {
     /// Its name.
     pub name: PodName,

@@ -288,9 +288,12 @@ fn hostname(
     None
 }
 
+/// Whether a container has a member.
+type IsGiven = fn(&ContainerDefinition) -> bool;
+
 /// What one container asks for and another does not, and both get.
 fn note_pod_wide(containers: &[ContainerDefinition], verdict: &mut Verdict) {
-    let settings: [(&str, fn(&ContainerDefinition) -> bool); 4] = [
+    let settings: [(&str, IsGiven); 4] = [
         ("hostname", |container| container.hostname.is_some()),
         ("extraHosts", |container| !container.extra_hosts.is_empty()),
         ("dnsServers", |container| !container.dns_servers.is_empty()),
