@@ -26,7 +26,7 @@ enum Difference {
 use Difference::{Added, IntOrString, Optional, Required};
 
 /// Every difference, by shape and member, with its reason.
-const DIFFERENCES: [(&str, &str, Difference, &str); 16] = [
+const DIFFERENCES: [(&str, &str, Difference, &str); 17] = [
     ("RegisterTaskDefinitionRequest", "family", Optional, "defaults to the object's name"),
     ("CreateServiceRequest", "serviceName", Optional, "defaults to the object's name"),
     ("CreateCapacityProviderRequest", "name", Optional, "defaults to the object's name"),
@@ -34,6 +34,7 @@ const DIFFERENCES: [(&str, &str, Difference, &str); 16] = [
     ("RegisterTaskDefinitionRequest", "memory", IntOrString, "definitions in the wild have both"),
     ("RegisterTaskDefinitionRequest", "kubernetes", Added, "what ECS has no member for"),
     ("CreateServiceRequest", "kubernetes", Added, "what ECS has no member for"),
+    ("CreateClusterRequest", "kubernetes", Added, "what ECS has no member for"),
     ("CreateCapacityProviderRequest", "kubernetes", Added, "the nodes the provider stands for"),
     ("RegisterTaskDefinitionRequest", "revision", Added, "a revision has its number next to the definition"),
     ("ContainerDefinition", "name", Required, "ECS refuses a container without; key of the list"),

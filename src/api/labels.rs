@@ -33,6 +33,9 @@ pub const ESSENTIAL: &str = key!("essential-containers");
 /// Annotation on a task pod: a JSON object from Kubernetes container names to ECS ones, where the two differ.
 pub const CONTAINER_NAMES: &str = key!("container-names");
 
+/// Annotation on a Secret or `ExternalSecret` that we make for tasks: what it is made from.
+pub const MADE_FROM: &str = key!("made-from");
+
 /// Annotation that a person puts on a `TaskDefinitionRevision` to deregister it (ECS's `DeregisterTaskDefinition`).
 pub const DEREGISTER: &str = key!("deregister");
 

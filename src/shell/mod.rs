@@ -6,6 +6,7 @@ pub mod clock;
 pub mod driver;
 pub mod events;
 pub mod many;
+pub mod secrets;
 pub mod telemetry;
 pub mod writer;
 pub mod written;

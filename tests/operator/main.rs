@@ -20,10 +20,12 @@ mod feasibility;
 mod judge;
 mod namespace;
 mod references;
+mod registries;
 mod replacement;
 mod revisions;
 mod rollout;
 mod samples;
+mod secrets;
 mod steady_state;
 #[path = "../taskdefs/mod.rs"]
 mod taskdefs;

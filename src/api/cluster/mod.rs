@@ -1,6 +1,7 @@
 //! The kind `Cluster`: what `CreateCluster` takes.
 
 mod configuration;
+mod secrets;
 mod status;
 
 use kube::{CustomResource, KubeSchema};
@@ -8,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::nulls::empty_if_null;
-use crate::api::{CapacityProviderStrategyItem, Tag};
+use crate::api::{CapacityProviderStrategyItem, ClusterKubernetes, Tag};
 
 pub use configuration::{
     ClusterConfiguration, ExecuteCommandConfiguration, ExecuteCommandLogConfiguration, ExecuteCommandLogging,
     ManagedStorageConfiguration,
 };
+pub use secrets::{SecretMapping, SecretMappingKind, SecretStore, SecretStoreKind, SecretStoreRef, SecretStoreService};
 pub use status::{ClusterState, ClusterStatus};
 
 /// Input of CreateCluster, member for member.
@@ -80,6 +82,9 @@ pub struct ClusterSpec {
     /// Namespace of services that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_connect_defaults: Option<ClusterServiceConnectDefaultsRequest>,
+    /// What ECS has no member for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<ClusterKubernetes>,
 }
 
 /// A setting of the cluster.

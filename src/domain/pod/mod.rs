@@ -9,6 +9,7 @@ mod meta;
 mod node;
 mod probes;
 mod resources;
+pub mod secrets;
 
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, Pod, PodSpec, Volume};
 

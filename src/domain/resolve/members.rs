@@ -17,6 +17,9 @@ const TASK_DEFINITION: &[&str] = &[
     "containerDefinitions[].command",
     "containerDefinitions[].entryPoint",
     "containerDefinitions[].environment",
+    "containerDefinitions[].environmentFiles",
+    "containerDefinitions[].secrets",
+    "containerDefinitions[].repositoryCredentials",
     "containerDefinitions[].portMappings[].containerPort",
     "containerDefinitions[].portMappings[].protocol",
     "containerDefinitions[].portMappings[].name",
@@ -63,7 +66,7 @@ pub const DAEMON_SERVICE: &[&str] = &[
 ];
 
 /// The members of a `Cluster` that have an effect.
-pub const CLUSTER: &[&str] = &["clusterName"];
+pub const CLUSTER: &[&str] = &["clusterName", "kubernetes"];
 
 /// The members of a `CapacityProvider` that have an effect.
 pub const CAPACITY_PROVIDER: &[&str] = &["name", "kubernetes.nodeSelector"];

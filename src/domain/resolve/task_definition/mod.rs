@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{self, Role};
+use crate::domain::resolve::secret_references::{self, SecretReferences};
 use crate::domain::resolve::size::{CpuUnits, MiB};
 
 /// Longest name of a container or volume in a pod.
@@ -33,6 +34,8 @@ pub struct ResolvedTaskDefinition {
     pub cpu: Option<CpuUnits>,
     /// The task's memory limit.
     pub memory: Option<MiB>,
+    /// What it takes from secret stores, files and registries.
+    pub secrets: SecretReferences,
 }
 
 /// A name that ECS and Kubernetes may spell differently.
@@ -45,7 +48,7 @@ pub struct PodName {
 }
 
 impl PodName {
-    fn new(ecs: &str) -> Self {
+    pub(super) fn new(ecs: &str) -> Self {
         Self { ecs: ecs.to_owned(), pod: dns_label(ecs, POD_NAME_MAX) }
     }
 }
@@ -156,6 +159,7 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
     problems.extend(rules::none_essential(containers));
     problems.extend(containers.iter().flat_map(|container| rules::bad_mounts(container, &spec.volumes)));
     problems.extend(containers.iter().filter_map(rules::unknown_probe));
+    problems.extend(containers.iter().flat_map(secret_references::check));
     if let Ok((cpu, memory)) = size(spec) {
         problems.extend(rules::beyond_the_task(containers, cpu, memory));
     }
@@ -176,9 +180,11 @@ fn size(spec: &TaskDefinitionSpec) -> Result<(Option<CpuUnits>, Option<MiB>), Ve
 /// Resolves a task definition. Fails only where no pod can be made of it.
 pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<Problem>> {
     let (size, order) = (size(spec), dependencies::start_order(&spec.container_definitions));
-    let ((cpu, memory), order) = match (size, order) {
-        (Ok(size), Ok(order)) => (size, order),
-        (size, order) => return Err([size.err(), order.err()].into_iter().flatten().flatten().collect()),
+    let ((cpu, memory), order, secrets) = match (size, order, secret_references::resolve(spec)) {
+        (Ok(size), Ok(order), Ok(secrets)) => (size, order, secrets),
+        (size, order, secrets) => {
+            return Err([size.err(), order.err(), secrets.err()].into_iter().flatten().flatten().collect());
+        }
     };
     let volumes: Vec<&Volume> = spec.volumes.iter().filter(|volume| lives_with_the_task(volume)).collect();
     let container = |index: &usize| {
@@ -192,6 +198,7 @@ pub fn resolve(spec: &TaskDefinitionSpec) -> Result<ResolvedTaskDefinition, Vec<
         volumes: volumes.iter().map(|volume| PodName::new(&volume.name)).collect(),
         cpu,
         memory,
+        secrets,
     })
 }
 
