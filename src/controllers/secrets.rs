@@ -36,7 +36,7 @@ pub(super) async fn observe(
     let in_use: BTreeSet<RevisionName> = deployed.chain(context.caches.tasks.revisions(uid)).collect();
     let all = || uses.values().filter_map(|uses| uses.as_ref().ok());
     let derived: BTreeSet<&Derived> = all().flat_map(|secrets| &secrets.derived).collect();
-    let sources = look_at_sources(context, &namespace, all(), &derived).await;
+    let sources = look_at_sources(context, uid, &namespace, all(), &derived).await;
     let names = derived.iter().map(|derived| (derived.name(), source_version(derived, &sources)));
     let recorded_names = recorded.iter().map(|known| {
         let name = DerivedName { kind: known.kind, name: known.name.clone() };
@@ -57,7 +57,7 @@ pub(super) async fn observe(
     } else {
         Pace::Moves
     };
-    context.caches.secrets.wake(uid, &namespace, &sources, pace);
+    context.caches.secrets.wait(uid, &namespace, plan.awaited.clone(), pace);
     plan.enter(service, deploy_on_change);
     uses.into_iter().filter_map(|(revision, uses)| Some((revision, uses.ok()?))).collect()
 }
@@ -98,6 +98,7 @@ fn cluster(context: &Context, object: &Service) -> Option<ClusterKubernetes> {
 
 async fn look_at_sources<'a>(
     context: &Context,
+    service: &Uid,
     namespace: &str,
     all: impl Iterator<Item = &'a TaskSecrets>,
     derived: &BTreeSet<&'a Derived>,
@@ -105,7 +106,7 @@ async fn look_at_sources<'a>(
     let sources: BTreeSet<&Source> = all.flat_map(|secrets| secrets.sources.keys()).collect();
     let looks = sources.into_iter().map(async |source| {
         let made: Vec<&DerivedSecret> = derived.iter().filter_map(|derived| derived.made_from(source)).collect();
-        (source.clone(), context.caches.secrets.source(&context.client, namespace, source, &made).await)
+        (source.clone(), context.caches.secrets.source(&context.client, service, namespace, source, &made).await)
     });
     join_all(looks).await.into_iter().collect()
 }

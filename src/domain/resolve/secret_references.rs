@@ -104,7 +104,8 @@ pub fn check(container: &ContainerDefinition) -> Vec<Problem> {
         }
     }
     let files = container.environment_files.iter().enumerate();
-    for (n, _) in files.filter(|(_, file)| file.value.starts_with("arn:") && !file.value.ends_with(".env")) {
+    let has_extension = |name: &str| name.rsplit_once('.').is_some_and(|(_, extension)| extension == "env");
+    for (n, _) in files.filter(|(_, file)| file.value.starts_with("arn:") && !has_extension(&file.value)) {
         let member = format!("containerDefinitions[{}].environmentFiles[{n}].value", container.name);
         problems.push(Problem::new(member, "the name of the file must end in .env; rename it"));
     }

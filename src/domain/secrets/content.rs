@@ -113,7 +113,10 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn made(form: &Form, value: &str) -> Result<(String, BTreeMap<String, String>, Vec<usize>), ContentError> {
+    /// Type, values and left-out lines.
+    type Made = (String, BTreeMap<String, String>, Vec<usize>);
+
+    fn made(form: &Form, value: &str) -> Result<Made, ContentError> {
         let Content { type_, data, skipped_lines } = make(form, &secret(value.to_owned()))?;
         let text = |value: &SecretSlice<u8>| String::from_utf8(value.expose_secret().to_vec()).unwrap();
         let data = data.iter().map(|(key, value)| (key.clone(), text(value))).collect();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::api::names::{dns_label, short_hash};
+use crate::api::names::short_hash;
 use crate::api::{DerivedSecretKind, SecretMappingKind, SecretStoreKind, SecretStoreRef};
 use crate::domain::resolve::value_from::{Source, is_key};
 
@@ -177,9 +177,12 @@ fn store_kind(kind: SecretStoreKind) -> &'static str {
     }
 }
 
+/// What it is for, a hint at its source for people, and a hash that alone makes it unique.
 fn named(what: &str, after: &str, parts: &[&str]) -> String {
+    let after = after.strip_prefix("longshore-").unwrap_or(after).to_ascii_lowercase();
+    let hint: String = after.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(24).collect();
     let hash: String = short_hash(parts).chars().take(16).collect();
-    format!("longshore-{what}-{}-{hash}", dns_label(after, 30))
+    format!("longshore-{what}-{}-{hash}", hint.trim_matches('-'))
 }
 
 /// The External Secrets Operator takes a property for a gjson path; a JSON key is one name, whatever stands in it.

@@ -79,6 +79,8 @@ pub struct Observed<'a> {
 pub struct SecretPlan {
     /// The revisions of which no task can be started now, and why.
     pub waiting: BTreeMap<RevisionName, Summary>,
+    /// What has to change for these to start.
+    pub awaited: BTreeSet<Source>,
     /// What to make, or bring up to date.
     pub make: BTreeSet<Derived>,
     /// What the service does not need any more.
@@ -106,6 +108,7 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
         };
         if let Some(waiting) = missing(revision, secrets, seen) {
             plan.waiting.insert(revision.clone(), waiting);
+            plan.awaited.extend(secrets.sources.keys().filter(|source| is_awaited(source, secrets, seen)).cloned());
         }
         for derived in &secrets.derived {
             let name = derived.name();
@@ -196,6 +199,23 @@ fn missing(revision: &RevisionName, secrets: &TaskSecrets, seen: &Observed<'_>) 
     })
 }
 
+fn is_awaited(source: &Source, secrets: &TaskSecrets, seen: &Observed<'_>) -> bool {
+    let (Some(needed), Some(SourceFact::Present(object))) = (secrets.sources.get(source), seen.sources.get(source))
+    else {
+        return true;
+    };
+    let mut made_from_it = secrets.derived.iter().filter(|derived| derived.made_from(source).is_some());
+    is_unfit(needed, object) || made_from_it.any(|derived| matches!(made(derived, seen), Some(Err(_))))
+}
+
+fn is_unfit(needed: &Needed, object: &SourceObject) -> bool {
+    !needed.keys.is_subset(&object.keys) || (needed.as_pull_secret && !is_pull_secret(object))
+}
+
+fn is_pull_secret(object: &SourceObject) -> bool {
+    object.type_.as_deref().is_some_and(|type_| [PULL_SECRET, OLD_PULL_SECRET].contains(&type_))
+}
+
 fn unfit(revision: &RevisionName, source: &Source, needed: &Needed, object: &SourceObject) -> Option<Summary> {
     let missing: Vec<&str> = needed.keys.difference(&object.keys).map(String::as_str).collect();
     if !missing.is_empty() {
@@ -203,8 +223,8 @@ fn unfit(revision: &RevisionName, source: &Source, needed: &Needed, object: &Sou
         let message = format!("waiting for {source} to have the key {keys}, which {revision} takes from it; add it");
         return Some(Summary::Reconciling(Reason::SecretNotFound, message));
     }
-    let type_ = object.type_.as_deref().unwrap_or_default();
-    (needed.as_pull_secret && ![PULL_SECRET, OLD_PULL_SECRET].contains(&type_)).then(|| {
+    (needed.as_pull_secret && !is_pull_secret(object)).then(|| {
+        let type_ = object.type_.as_deref().unwrap_or_default();
         let message = format!(
             "{revision} pulls images with {source}, which is of type {type_:?}; make it of type {PULL_SECRET}, or name the key under \
              which username and password stand"

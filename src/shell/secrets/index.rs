@@ -1,6 +1,6 @@
 //! What is known of the objects, and when to look again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::shell::secrets::read::{self, ExternalSecret, Object, ReadError};
 
 /// How old what is known of an object that is there may be.
 const FRESH: Duration = Duration::from_secs(30);
-/// One that is not there is looked for after a tenth of the time that it has been missing, within these bounds.
-const MISSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// One that is waited for is looked at after a tenth of the time that it has not changed, within these bounds.
+const AWAITED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// How long after a write the next look at what it made is.
 const SOON: Duration = Duration::from_secs(1);
 /// What nobody has asked for in so long is forgotten.
@@ -46,8 +46,15 @@ pub struct SecretIndex(Mutex<Known>);
 struct Known {
     sources: HashMap<(String, Source), Look<SourceFact>>,
     derived: HashMap<(String, DerivedName), Look<Seen>>,
-    /// When a service wants another pass.
-    wakes: HashMap<Uid, Instant>,
+    services: HashMap<Uid, Waits>,
+}
+
+/// What a service waits for.
+#[derive(Debug, Default)]
+struct Waits {
+    /// When it wants another pass.
+    wake_at: Option<Instant>,
+    awaited: BTreeSet<Source>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,44 +82,45 @@ enum Seen {
 impl SecretIndex {
     /// When the service of this uid wants another pass although nothing has happened.
     pub fn due_in(&self, service: &Uid) -> Option<Duration> {
-        self.lock().wakes.get(service).map(|at| at.saturating_duration_since(Instant::now()))
+        let wake_at = self.lock().services.get(service)?.wake_at?;
+        Some(wake_at.saturating_duration_since(Instant::now()))
     }
 
     /// The service is gone.
     pub fn remove_service(&self, service: &Uid) {
-        self.lock().wakes.remove(service);
+        self.lock().services.remove(service);
     }
 
-    /// Notes when the service wants another pass: as soon as anything that it waits for may be there, soon where something is being
-    /// made or given up, and `FRESH` from now at the latest if it follows what its tasks take from.
-    pub fn wake(&self, service: &Uid, namespace: &str, sources: &BTreeMap<Source, SourceFact>, pace: Pace) {
+    /// Notes what the service waits for, and when it wants another pass: as soon as that may have changed, soon where something is
+    /// being made or given up, and `FRESH` from now at the latest if it follows what its tasks take from.
+    pub fn wait(&self, service: &Uid, namespace: &str, awaited: BTreeSet<Source>, pace: Pace) {
         let mut known = self.lock();
-        let missing = sources.iter().filter(|(_, fact)| !matches!(fact, SourceFact::Present(_)));
-        let looks = missing.filter_map(|(source, _)| known.sources.get(&(namespace.to_owned(), source.clone())));
+        let looks = awaited.iter().filter_map(|source| known.sources.get(&(namespace.to_owned(), source.clone())));
+        let waits = looks.map(|look| age_limit(look, true).saturating_sub(look.at.elapsed()));
         let pace = match pace {
             Pace::AtRest => None,
             Pace::Follows => Some(FRESH),
             Pace::Moves => Some(SOON),
         };
-        let now = Instant::now();
-        let waits = looks.map(|look| age_limit(look).saturating_sub(look.at.elapsed()));
-        let next = waits.chain(pace).min().and_then(|wait| now.checked_add(wait));
-        match next {
-            Some(at) => known.wakes.insert(service.clone(), at),
-            None => known.wakes.remove(service),
-        };
+        let wake_at = waits.chain(pace).min().and_then(|wait| Instant::now().checked_add(wait));
+        known.services.insert(service.clone(), Waits { wake_at, awaited });
     }
 
-    /// What is known of a source by now, looking where that is too old. `made` are the Secrets that are made from it.
+    /// What is known of a source by now, looking where that is too old for the service. `made` are the Secrets that are made from it.
     pub async fn source(
         &self,
         client: &Client,
+        service: &Uid,
         namespace: &str,
         source: &Source,
         made: &[&DerivedSecret],
     ) -> SourceFact {
         let key = (namespace.to_owned(), source.clone());
-        let before = fresh(&mut self.lock().sources, &key);
+        let before = {
+            let mut known = self.lock();
+            let is_awaited = known.services.get(service).is_some_and(|waits| waits.awaited.contains(source));
+            remembered(&mut known.sources, &key, is_awaited)
+        };
         let before = match before {
             Remembered::Fresh(fact) if knows_all(&fact, made) => return fact,
             Remembered::Fresh(fact) | Remembered::Old(fact) => Some(fact),
@@ -141,7 +149,7 @@ impl SecretIndex {
         source: &str,
     ) -> Option<DerivedFact> {
         let key = (namespace.to_owned(), name.clone());
-        let before = fresh(&mut self.lock().derived, &key);
+        let before = remembered(&mut self.lock().derived, &key, false);
         let seen = match before {
             Remembered::Fresh(seen) => seen,
             Remembered::Old(_) | Remembered::Nothing => {
@@ -206,11 +214,11 @@ enum Remembered<T> {
     Fresh(T),
 }
 
-fn fresh<K: Eq + Hash, T: Clone + Ages>(looks: &mut HashMap<K, Look<T>>, key: &K) -> Remembered<T> {
+fn remembered<K: Eq + Hash, T: Clone>(looks: &mut HashMap<K, Look<T>>, key: &K, is_awaited: bool) -> Remembered<T> {
     let Some(look) = looks.get_mut(key) else { return Remembered::Nothing };
     look.asked = Instant::now();
     let found = look.found.clone();
-    if look.at.elapsed() < age_limit(look) { Remembered::Fresh(found) } else { Remembered::Old(found) }
+    if look.at.elapsed() < age_limit(look, is_awaited) { Remembered::Fresh(found) } else { Remembered::Old(found) }
 }
 
 fn note<K: Eq + Hash, T: PartialEq>(looks: &mut HashMap<K, Look<T>>, key: K, found: T) {
@@ -220,28 +228,11 @@ fn note<K: Eq + Hash, T: PartialEq>(looks: &mut HashMap<K, Look<T>>, key: K, fou
     looks.insert(key, Look { at: now, asked: now, since, found });
 }
 
-/// Whether what was found is something that is waited for.
-trait Ages {
-    fn is_awaited(&self) -> bool;
-}
-
-impl Ages for SourceFact {
-    fn is_awaited(&self) -> bool {
-        !matches!(self, Self::Present(_))
-    }
-}
-
-impl Ages for Seen {
-    fn is_awaited(&self) -> bool {
-        false
-    }
-}
-
-fn age_limit<T: Ages>(look: &Look<T>) -> Duration {
-    let (least, most) = MISSING;
-    if look.found.is_awaited() {
-        let missing = look.at.saturating_duration_since(look.since);
-        missing.checked_div(10).unwrap_or(least).clamp(least, most)
+fn age_limit<T>(look: &Look<T>, is_awaited: bool) -> Duration {
+    let (least, most) = AWAITED;
+    if is_awaited {
+        let unchanged = look.at.saturating_duration_since(look.since);
+        unchanged.checked_div(10).unwrap_or(least).clamp(least, most)
     } else {
         FRESH
     }
@@ -351,31 +342,30 @@ mod tests {
         Source { kind: SecretMappingKind::Secret, name: "db".to_owned() }
     }
 
-    /// How soon the service looks again, in seconds, once a source has been as it is for a while.
-    async fn looks_again(fact: SourceFact, after: u64, pace: Pace) -> Option<u64> {
+    /// How soon the service looks again, in seconds, at what has not changed for a while.
+    async fn looks_again(is_awaited: bool, unchanged: u64, pace: Pace) -> Option<u64> {
         let (index, service) = (SecretIndex::default(), Uid("service".to_owned()));
         let key = ("default".to_owned(), source());
-        note(&mut index.lock().sources, key.clone(), fact.clone());
-        tokio::time::advance(Duration::from_secs(after)).await;
-        note(&mut index.lock().sources, key, fact.clone());
-        index.wake(&service, "default", &BTreeMap::from([(source(), fact)]), pace);
+        note(&mut index.lock().sources, key.clone(), SourceFact::Missing);
+        tokio::time::advance(Duration::from_secs(unchanged)).await;
+        note(&mut index.lock().sources, key, SourceFact::Missing);
+        let awaited = is_awaited.then(source).into_iter().collect();
+        index.wait(&service, "default", awaited, pace);
         index.due_in(&service).map(|wait| wait.as_secs())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_missing_is_looked_for_less_and_less_often_and_what_is_there_only_if_something_follows_it() {
-        let there = || SourceFact::Present(SourceObject::default());
-        for (sentence, fact, after, pace, expected) in [
-            ("at first every second", SourceFact::Missing, 0, Pace::AtRest, Some(1)),
-            ("after half a minute every three", SourceFact::Missing, 30, Pace::AtRest, Some(3)),
-            ("and every 15 at last", SourceFact::Missing, 300, Pace::AtRest, Some(15)),
-            ("as often where it cannot be read", SourceFact::Unreadable(String::new()), 30, Pace::AtRest, Some(3)),
-            ("tasks find what is there when they start", there(), 30, Pace::AtRest, None),
-            ("what is made of it follows it", there(), 30, Pace::Follows, Some(30)),
-            ("what was just written is looked at soon", there(), 30, Pace::Moves, Some(1)),
-            ("whatever comes first", SourceFact::Missing, 300, Pace::Moves, Some(1)),
+    async fn what_is_waited_for_is_looked_at_less_and_less_often_and_all_else_only_if_something_follows_it() {
+        for (sentence, is_awaited, unchanged, pace, expected) in [
+            ("at first every second", true, 0, Pace::AtRest, Some(1)),
+            ("after half a minute every three", true, 30, Pace::AtRest, Some(3)),
+            ("and every 15 at last", true, 300, Pace::AtRest, Some(15)),
+            ("tasks find what is there when they start", false, 30, Pace::AtRest, None),
+            ("what is made of it follows it", false, 30, Pace::Follows, Some(30)),
+            ("what was just written is looked at soon", false, 30, Pace::Moves, Some(1)),
+            ("whatever comes first", true, 300, Pace::Moves, Some(1)),
         ] {
-            assert_eq!(looks_again(fact, after, pace).await, expected, "{sentence}");
+            assert_eq!(looks_again(is_awaited, unchanged, pace).await, expected, "{sentence}");
         }
     }
 

@@ -173,6 +173,12 @@ fn a_task_starts_once_all_that_it_takes_is_there() {
     ] {
         let found = scene.waits();
         assert_eq!(found.is_some(), said.is_some(), "{sentence}: {found:?}");
+        let maps = found.as_ref().is_some_and(|found| found.contains("SecretNotMapped"));
+        assert_eq!(
+            scene.plan().awaited.is_empty(),
+            said.is_none() || maps,
+            "{sentence}: what is waited for is looked at"
+        );
         assert!(found.as_deref().unwrap_or_default().starts_with(said.unwrap_or_default()), "{sentence}: {found:?}");
     }
     let mut unreadable = web(&secret("k8s://secret/db/user"));

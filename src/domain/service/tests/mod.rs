@@ -6,6 +6,7 @@ mod daemon;
 mod exhaustive;
 mod failure;
 mod replacement;
+mod secrets;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
