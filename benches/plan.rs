@@ -13,6 +13,7 @@ use longshore::domain::placement::node::NodeFact;
 use longshore::domain::placement::resources::Resources;
 use longshore::domain::resolve::control::Control;
 use longshore::domain::resolve::service::{ResolvedService, Scheduling, Target};
+use longshore::domain::secrets::plan::SecretPlan;
 use longshore::domain::service::{Nodes, Observed, plan};
 use longshore::domain::task::{Checks, Gate, HealthPeriods, TaskState};
 
@@ -123,6 +124,7 @@ fn service(revision: RevisionName, desired: u32) -> ResolvedService {
         strategies: Vec::new(),
         control: Control::default(),
         not_implemented: Vec::new(),
+        secrets: SecretPlan::default(),
     }
 }
 

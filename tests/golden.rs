@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use longshore::api::TaskDefinitionSpec;
 use longshore::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
+use longshore::api::{ClusterKubernetes, TaskDefinitionSpec};
 use longshore::domain::pod::{self, ServiceOwner};
 use longshore::domain::resolve::features::Features;
 use longshore::domain::resolve::task_definition::{family, resolve};
+use longshore::domain::secrets::task_secrets;
 use longshore::domain::service::Start;
 use serde_json::{Value, json};
 
@@ -68,11 +69,26 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     };
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
-    pod::build(
-        &resolve(&spec, Features::ALL).unwrap(),
-        &owner,
-        &Start { key, revision, images: Vec::new().into(), node: None },
-    )
+    let definition = resolve(&spec, Features::ALL).unwrap();
+    let mut pod = pod::build(&definition, &owner, &Start { key, revision, images: Vec::new().into(), node: None });
+    pod::secrets::add(&mut pod, &task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
+    pod
+}
+
+/// What the cluster of the service says of where AWS's secrets and files are.
+fn cluster() -> ClusterKubernetes {
+    let arn = |service: &str, resource: &str| format!("arn:aws:{service}:eu-west-1:123456789012:{resource}");
+    let stores = json!([
+        { "service": "SecretsManager", "region": "eu-west-1", "storeRef": { "kind": "ClusterSecretStore", "name": "aws" } },
+        { "service": "ParameterStore", "storeRef": { "name": "parameters" } },
+    ]);
+    let mappings = json!([
+        { "from": arn("secretsmanager", "secret:mapped-AbCdEf"), "name": "mapped", "key": "document" },
+        { "from": arn("secretsmanager", "secret:by-key-AbCdEf"), "name": "by-key" },
+        { "from": arn("secretsmanager", "secret:registry-AbCdEf"), "name": "registry", "key": "credentials" },
+        { "from": "arn:aws:s3:::config/web.env", "kind": "ConfigMap", "name": "web", "key": "web.env" },
+    ]);
+    serde_json::from_value(json!({ "secretStores": stores, "secretMappings": mappings })).unwrap()
 }
 
 /// Puts down each member in which two values differ, by its path.

@@ -56,6 +56,14 @@ pub enum Reason {
     TaskDefinitionNotFound,
     /// The revision that a service pins is INACTIVE.
     RevisionInactive,
+    /// A Secret or ConfigMap that tasks take from, or a key of it, does not exist yet.
+    SecretNotFound,
+    /// The cluster does not say where something is that a task definition names by AWS's name.
+    SecretNotMapped,
+    /// A Secret or ConfigMap that tasks take from cannot be read.
+    SecretNotReadable,
+    /// What is stored in a Secret or ConfigMap is not what is taken from it.
+    SecretInvalid,
     /// A deployment replaces tasks.
     DeploymentInProgress,
     /// The service runs what it should, healthy.
@@ -102,6 +110,10 @@ impl Reason {
             Self::ClusterNotFound => "ClusterNotFound",
             Self::TaskDefinitionNotFound => "TaskDefinitionNotFound",
             Self::RevisionInactive => "RevisionInactive",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretNotMapped => "SecretNotMapped",
+            Self::SecretNotReadable => "SecretNotReadable",
+            Self::SecretInvalid => "SecretInvalid",
             Self::DeploymentInProgress => "DeploymentInProgress",
             Self::SteadyState => "SteadyState",
             Self::Scaling => "Scaling",

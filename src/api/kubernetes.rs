@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::nulls::empty_if_null;
+use crate::api::{SecretMapping, SecretStore};
 
 /// What a task definition needs that ECS has no member for. But for `revisionHistoryLimit` and `strict` it is part of a revision: a
 /// change registers another one.
@@ -124,6 +125,16 @@ pub struct ClusterKubernetes {
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub role_mappings: Vec<RoleMapping>,
+    /// Where the secrets, parameters and files that task definitions name by AWS's names are in this namespace. They come before
+    /// the stores.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub secret_mappings: Vec<SecretMapping>,
+    /// Stores of the External Secrets Operator that reach AWS. Of those that fit, the one that says most of what it is for is
+    /// asked, and of equals the first.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub secret_stores: Vec<SecretStore>,
 }
 
 /// A ServiceAccount that stands for a task role.
@@ -138,7 +149,7 @@ pub struct RoleMapping {
     pub service_account_name: String,
 }
 
-/// What ECS has no member for in a service. None of it starts a deployment.
+/// What ECS has no member for in a service. None of it starts a deployment, but a change of `deployOnSecretChange`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceKubernetes {
@@ -156,4 +167,8 @@ pub struct ServiceKubernetes {
     /// ECS counts only tasks that fail to start or fail their health checks; here it counts unless this is false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count_early_exits: Option<bool>,
+    /// Whether a change of a Secret or ConfigMap that the task definition names starts a deployment. On ECS, and unless this is
+    /// true, tasks find the new values when they start for another reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deploy_on_secret_change: Option<bool>,
 }

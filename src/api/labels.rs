@@ -43,6 +43,8 @@ pub const RESTART_POLICIES: &str = key!("restart-policies");
 pub const AWAITED: &str = key!("awaited-containers");
 /// Annotation on a task pod: a JSON object from ECS container names to their `dockerLabels`.
 pub const DOCKER_LABELS: &str = key!("docker-labels");
+/// Annotation on a Secret or `ExternalSecret` that we make for tasks: what it is made from.
+pub const MADE_FROM: &str = key!("made-from");
 
 /// Annotation that a person puts on a `TaskDefinitionRevision` to deregister it (ECS's `DeregisterTaskDefinition`).
 pub const DEREGISTER: &str = key!("deregister");

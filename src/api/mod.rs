@@ -37,7 +37,8 @@ pub use capacity_provider_strategy::CapacityProviderStrategyItem;
 pub use cluster::{
     Cluster, ClusterConfiguration, ClusterServiceConnectDefaultsRequest, ClusterSetting, ClusterSettingName,
     ClusterSpec, ClusterState, ClusterStatus, ExecuteCommandConfiguration, ExecuteCommandLogConfiguration,
-    ExecuteCommandLogging, ManagedStorageConfiguration,
+    ExecuteCommandLogging, ManagedStorageConfiguration, SecretMapping, SecretMappingKind, SecretStore, SecretStoreKind,
+    SecretStoreRef, SecretStoreService,
 };
 pub use environment::{EnvironmentFile, EnvironmentFileType, KeyValuePair, RepositoryCredentials, Secret};
 pub use kubernetes::{
@@ -56,8 +57,8 @@ pub use service::{
     DeploymentCircuitBreakerStatus, DeploymentConfiguration, DeploymentController, DeploymentControllerType,
     DeploymentEarlySuccessCriteria, DeploymentLifecycleHook, DeploymentLifecycleHookAction,
     DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType, DeploymentLifecycleHookTimeoutConfiguration,
-    DeploymentState, DeploymentStrategy, EbsResourceType, EbsTagSpecification, GatewayConnector,
-    GatewayConnectorDeregistrationDelay, GatewayConnectorFilters, GatewayConnectorHealthCheck,
+    DeploymentState, DeploymentStrategy, DerivedSecret, DerivedSecretKind, EbsResourceType, EbsTagSpecification,
+    GatewayConnector, GatewayConnectorDeregistrationDelay, GatewayConnectorFilters, GatewayConnectorHealthCheck,
     GatewayConnectorHealthCheckMatcher, GatewayConnectorHealthCheckProtocol, LaunchType, Launches, LinearConfiguration,
     LoadBalancer, MetricConfiguration, MonitoringConfiguration, MonitoringStatus, NetworkConfiguration, Rollback,
     RolloutState, SchedulingStrategy, Service, ServiceConnectAccessLogConfiguration, ServiceConnectAccessLoggingFormat,

@@ -3,6 +3,7 @@
 pub mod capacity_provider;
 pub mod cluster;
 pub mod run;
+mod secrets;
 pub mod service;
 pub mod task_definition;
 

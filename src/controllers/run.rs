@@ -181,6 +181,7 @@ fn empty_caches(cluster_scoped: bool) -> (Caches, Sinks) {
         definitions: Arc::default(),
         nodes: Arc::default(),
         tasks: Arc::default(),
+        secrets: Arc::default(),
         ready,
     };
     (caches, sinks)

@@ -15,11 +15,13 @@ use kube::{Api, ResourceExt};
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, TaskDefinitionName, TaskId, Uid, cluster_name};
 use crate::api::{Cluster, RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
+use crate::controllers::secrets;
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause};
-use crate::domain::pod::ServiceOwner;
+use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::resolve::service::{References, ResolvedService, Scheduling, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
+use crate::domain::secrets::task_secrets::TaskSecrets;
 use crate::domain::service::{self, Action, EventKind, Nodes, Start, Stop, Telling};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
@@ -53,6 +55,8 @@ pub struct Seen {
     tasks: ServiceTasks,
     /// What can be started, by revision.
     definitions: BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
+    /// What their tasks take from Secrets and ConfigMaps.
+    secrets: BTreeMap<RevisionName, TaskSecrets>,
     nodes: Arc<Nodes>,
     node_tasks: BTreeMap<String, NodeTasks>,
 }
@@ -103,20 +107,15 @@ impl Reconciler for Services {
             constraints.extend(definition.platform.constraints.iter().cloned());
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
+        let definitions = definitions.collect();
+        let secrets = secrets::observe(context, object, &uid, &mut service, &definitions).await;
         let nodes = context.caches.nodes.nodes();
         let node_tasks = if service.looks_at_node_tasks() {
             context.caches.tasks.on_nodes(|namespace, name| task_group(context, namespace, name))
         } else {
             BTreeMap::new()
         };
-        Seen {
-            tasks: context.caches.tasks.of(&uid),
-            uid,
-            service,
-            definitions: definitions.collect(),
-            nodes,
-            node_tasks,
-        }
+        Seen { tasks: context.caches.tasks.of(&uid), uid, service, definitions, secrets, nodes, node_tasks }
     }
 
     fn plan(object: &Service, status: &ServiceStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ServiceStatus> {
@@ -160,18 +159,24 @@ impl Reconciler for Services {
                 volume_configurations: object.spec.volume_configurations.clone(),
             },
         };
+        let secrets = secrets::maker(context, &tasks.owner.namespace, &tasks.owner.object_name, &seen.uid);
         let (mut stops, mut evicted, mut forgotten, mut starts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut made, mut given_up) = (Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::StopTask(stop) => stops.push(stop),
                 Action::EvictTask(stop) => evicted.push(stop),
                 Action::ForgetTask { pod, uid } => forgotten.push((pod, uid)),
                 Action::StartTask(start) => starts.push(start),
+                Action::MakeSecret(derived) => made.push(derived),
+                Action::GiveUpSecret(name) => given_up.push(name),
             }
         }
         // The starts count on the places that the stops make: not one of them before all of those are through.
         many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
         many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        // A pod whose Secret is not there yet would wait for the kubelet to try again.
+        many::send(made.iter().map(|derived| secrets.make(derived))).await?;
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
         let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
         let starts = starts.iter().take(STARTS_MAX).map(|start| tasks.start(start));
@@ -184,6 +189,7 @@ impl Reconciler for Services {
         for stop in &evicted {
             tasks.evict(stop).await?;
         }
+        many::send(given_up.iter().map(|name| secrets.give_up(name))).await?;
         Ok(performed)
     }
 
@@ -213,11 +219,12 @@ impl Reconciler for Services {
     }
 
     fn look_again(context: &Context, uid: &Uid) -> Option<Duration> {
-        context.caches.tasks.overdue_in(uid)
+        [context.caches.tasks.overdue_in(uid), context.caches.secrets.due_in(uid)].into_iter().flatten().min()
     }
 
     fn gone(context: &Context, uid: &Uid) {
         context.caches.tasks.remove_service(uid);
+        context.caches.secrets.remove_service(uid);
     }
 }
 
@@ -423,7 +430,10 @@ impl Tasks<'_> {
     async fn start(&self, start: &Start) -> Result<(), WriteError> {
         let Some(definition) = self.seen.definitions.get(&start.revision) else { return Ok(()) };
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
-        let pod = (self.context.build_pod)(definition, &self.owner, start);
+        let mut pod = (self.context.build_pod)(definition, &self.owner, start);
+        if let Some(secrets) = self.seen.secrets.get(&start.revision) {
+            pod::secrets::add(&mut pod, secrets);
+        }
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
             // A pod whose labels or annotations somebody has changed is counted as another task, or as none.

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod placement;
 pub mod pod;
 pub mod resolve;
+pub mod secrets;
 pub mod service;
 pub mod task;
 pub mod task_definition;

@@ -7,6 +7,7 @@ pub mod driver;
 pub mod events;
 pub mod features;
 pub mod many;
+pub mod secrets;
 pub mod telemetry;
 pub mod writer;
 pub mod written;

@@ -65,6 +65,14 @@ pub enum WriteError {
         /// What the server said.
         source: Refusal,
     },
+    /// What has to be read first was not.
+    #[error("reading {name} failed: {why}")]
+    Read {
+        /// The name.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// The API server did not answer.
     #[error("writing {kind} {name} took longer than {} seconds", TIME_LIMIT.as_secs())]
     TimedOut {
@@ -111,6 +119,19 @@ impl WriteError {
         self.status().is_some_and(kube::core::Status::is_not_found)
     }
 
+    /// The same, without the server's words where they repeat what was written: whoever refuses a Secret may quote it.
+    #[must_use]
+    pub fn withholding(mut self, is_quoted: impl Fn(&str) -> bool) -> Self {
+        if let Self::Create { source, .. } | Self::Delete { source, .. } | Self::Update { source, .. } = &mut self
+            && let kube::Error::Api(status) = &mut *source.0
+            && is_quoted(&status.message)
+        {
+            "the API server's answer repeats a value of the Secret and is withheld".clone_into(&mut status.message);
+            status.details = None;
+        }
+        self
+    }
+
     fn status(&self) -> Option<&kube::core::Status> {
         match self {
             Self::Create { source, .. } | Self::Delete { source, .. } | Self::Update { source, .. } => {
@@ -119,7 +140,7 @@ impl WriteError {
                     _ => None,
                 }
             }
-            Self::Foreign { .. } | Self::TimedOut { .. } => None,
+            Self::Foreign { .. } | Self::Read { .. } | Self::TimedOut { .. } => None,
         }
     }
 }
@@ -259,6 +280,22 @@ where
     let kind = K::kind(&()).into_owned();
     let patch = json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } });
     match limited(&kind, name, api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))).await? {
+        Ok(_) => Ok(()),
+        Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
+    }
+}
+
+/// Changes members of an object of ours at the version at which it was read. The answer has its metadata alone.
+#[expect(clippy::disallowed_methods, reason = "this is the writer")]
+pub async fn merge<K>(api: &Api<K>, name: &str, version: &str, mut changes: serde_json::Value) -> Result<(), WriteError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let kind = K::kind(&()).into_owned();
+    if let Some(metadata) = changes.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+        metadata.insert("resourceVersion".to_owned(), version.into());
+    }
+    match limited(&kind, name, api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&changes))).await? {
         Ok(_) => Ok(()),
         Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }

@@ -32,7 +32,8 @@ async fn applied_the_operator_does_its_work_and_people_use_it() {
     assert!(!may(&cluster, "edit", "create", service, "default"), "a right in one namespace is none in another");
 
     let operator = format!("system:serviceaccount:{NAMESPACE}:longshore");
-    assert!(!may(&cluster, &operator, "get", "secrets", "kustomized"));
+    assert!(may(&cluster, &operator, "get", "secrets", "kustomized"));
+    assert!(!may(&cluster, &operator, "list", "secrets", "kustomized"));
     assert!(!may(&cluster, &operator, "patch", "pods", "kustomized"));
 
     for part in ["config/rbac", "config/manager"] {

@@ -21,10 +21,12 @@ mod golden_pods;
 mod judge;
 mod namespace;
 mod references;
+mod registries;
 mod replacement;
 mod revisions;
 mod rollout;
 mod samples;
+mod secrets;
 mod steady_state;
 #[path = "../taskdefs/mod.rs"]
 mod taskdefs;

@@ -1,6 +1,7 @@
 //! The kind `Cluster`: what `CreateCluster` takes.
 
 mod configuration;
+mod secrets;
 mod status;
 
 use kube::{CustomResource, KubeSchema};
@@ -14,6 +15,7 @@ pub use configuration::{
     ClusterConfiguration, ExecuteCommandConfiguration, ExecuteCommandLogConfiguration, ExecuteCommandLogging,
     ManagedStorageConfiguration,
 };
+pub use secrets::{SecretMapping, SecretMappingKind, SecretStore, SecretStoreKind, SecretStoreRef, SecretStoreService};
 pub use status::{ClusterState, ClusterStatus};
 
 /// Input of CreateCluster, member for member.

@@ -2,6 +2,7 @@
 
 mod deployment;
 mod deployment_configuration;
+mod derived_secret;
 mod ingress;
 mod lifecycle_hook;
 mod load_balancer;
@@ -31,6 +32,7 @@ pub use deployment_configuration::{
     DeploymentControllerType, DeploymentEarlySuccessCriteria, DeploymentStrategy, LinearConfiguration,
     ServiceRevisionCleanup, ThresholdConfiguration, ThresholdType,
 };
+pub use derived_secret::{DerivedSecret, DerivedSecretKind};
 pub use ingress::{
     AccessType, GatewayConnector, GatewayConnectorDeregistrationDelay, GatewayConnectorFilters,
     GatewayConnectorHealthCheck, GatewayConnectorHealthCheckMatcher, GatewayConnectorHealthCheckProtocol,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::names::RevisionName;
 use crate::api::nulls::empty_if_null;
-use crate::api::{Deployment, ServiceDeployment, ServiceDeploymentStatus, StoppedTask};
+use crate::api::{Deployment, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask};
 
 /// What the operator reports of a service.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -53,6 +53,9 @@ pub struct ServiceStatus {
     /// Highest deployment number ever given out; none is used twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_deployment_ordinal: Option<i64>,
+    /// The objects made for what the tasks take from secrets and files.
+    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    pub derived_secrets: Vec<DerivedSecret>,
 }
 
 impl ServiceStatus {

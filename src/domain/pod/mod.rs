@@ -10,6 +10,7 @@ mod network;
 mod node;
 mod probes;
 mod resources;
+pub mod secrets;
 mod security;
 mod volumes;
 

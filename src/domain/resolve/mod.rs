@@ -7,11 +7,13 @@ pub mod dependencies;
 mod deployment_content;
 pub mod features;
 pub mod members;
+pub mod secret_references;
 pub mod service;
 pub mod size;
 pub mod task_definition;
 #[cfg(test)]
 mod tests;
+pub mod value_from;
 
 use std::fmt;
 

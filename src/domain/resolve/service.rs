@@ -12,6 +12,7 @@ use crate::domain::placement::strategy::Strategy;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::deployment_content;
 use crate::domain::resolve::members::{self, not_implemented};
+use crate::domain::secrets::plan::SecretPlan;
 use crate::domain::task::HealthPeriods;
 
 /// "The default value for a replica service for minimumHealthyPercent is 100%. … for a service using the DAEMON service
@@ -53,6 +54,8 @@ pub struct ResolvedService {
     pub control: Control,
     /// Members that have no effect yet.
     pub not_implemented: Vec<String>,
+    /// What its tasks take from Secrets and ConfigMaps, and what they wait for.
+    pub secrets: SecretPlan,
 }
 
 impl ResolvedService {
@@ -149,6 +152,7 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
         control,
         target,
         not_implemented: without_effect,
+        secrets: SecretPlan::default(),
     }
 }
 

@@ -44,11 +44,12 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::names::{RevisionName, TaskKey, Uid};
-use crate::api::{ContainerImage, Deployment as DeploymentStatus, RolloutState, ServiceStatus};
+use crate::api::{ContainerImage, Deployment as DeploymentStatus, DerivedSecret, RolloutState, ServiceStatus};
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskFact};
 use crate::domain::resolve::service::{ResolvedService, Scheduling};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
+use crate::domain::secrets::derived::{Derived, DerivedName};
 use bounds::Bounds;
 use daemon::DaemonNodes;
 use deployments::{Deployment, Deployments};
@@ -80,6 +81,10 @@ pub enum Action {
     },
     /// Start a task.
     StartTask(Start),
+    /// Make an object that tasks take from, or bring it up to date. It is there before the tasks that start are.
+    MakeSecret(Derived),
+    /// Give up an object that no task of the service takes from any more.
+    GiveUpSecret(DerivedName),
 }
 
 /// A task to stop.
@@ -190,6 +195,10 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     };
 
     let mut actions = stopped::actions(&view, seen.status);
+    if !seen.deleting {
+        actions.extend(seen.service.secrets.make.iter().cloned().map(Action::MakeSecret));
+        actions.extend(seen.service.secrets.give_up.iter().cloned().map(Action::GiveUpSecret));
+    }
     let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, cause.clone()));
     actions.extend(others.map(Action::StopTask));
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
@@ -220,7 +229,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
 }
 
 /// Whether a change of status has to be written before the plan that comes with it is performed: a deployment begins, becomes
-/// PRIMARY, or is found by its tasks alone.
+/// PRIMARY, or is found by its tasks alone; or something is made for the tasks.
 ///
 /// The write is refused to whoever has decided from an older status. So two operators of which one is late never both hold
 /// their own deployment to be the one that is wanted, and stop each other's tasks.
@@ -228,7 +237,9 @@ pub fn is_told_first(before: &ServiceStatus, after: &ServiceStatus) -> bool {
     let is_known = |deployment: &DeploymentStatus| {
         before.deployments.iter().any(|known| known.id == deployment.id && known.status == deployment.status)
     };
-    !after.deployments.iter().all(is_known)
+    // What is made for tasks stands in status before it is: whenever the operator ends, its successor knows what to give up.
+    let made = |derived: &DerivedSecret| before.derived_secrets.iter().any(|known| known.name == derived.name);
+    !(after.deployments.iter().all(is_known) && after.derived_secrets.iter().all(made))
 }
 
 /// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up.
@@ -238,7 +249,9 @@ fn starts(seen: &Observed<'_>, deployments: &Deployments, view: &View<'_>, moves
     let node_slots = if moves.start_on.is_empty() { BTreeMap::new() } else { daemon::slots(seen.nodes) };
     let counts = std::iter::once(moves.start).chain(moves.restore.iter().copied());
     for (deployment, count) in deployments.iter().zip(counts) {
-        let startable = seen.service.has_cluster && seen.definitions.contains_key(&deployment.revision);
+        let startable = seen.service.has_cluster
+            && seen.definitions.contains_key(&deployment.revision)
+            && !seen.service.secrets.waiting.contains_key(&deployment.revision);
         if !startable {
             continue;
         }

@@ -81,6 +81,11 @@ impl Findings<'_, '_> {
                 self.deployments.primary().map(|primary| primary.id),
                 now,
             ),
+            derived_secrets: if seen.deleting {
+                previous.derived_secrets.clone()
+            } else {
+                seen.service.secrets.record.clone()
+            },
             deployments: statuses,
         }
     }

@@ -18,6 +18,7 @@ use crate::domain::resolve::features::Features;
 use crate::domain::resolve::service::Scheduling;
 use crate::domain::resolve::service::{ResolvedService, Target};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
+use crate::domain::secrets::plan::SecretPlan;
 use crate::domain::service::Nodes;
 use crate::domain::service::{Action, Observed, Start, is_told_first, plan};
 use crate::domain::task::{Checks, Gate, HealthPeriods, StopRecord, TaskState};
@@ -109,6 +110,7 @@ pub(crate) fn service(revision: i64, desired: u32, minimum: u32, maximum: u32) -
         strategies: Vec::new(),
         control: Control::default(),
         not_implemented: Vec::new(),
+        secrets: SecretPlan::default(),
     }
 }
 
@@ -294,6 +296,7 @@ impl World {
                 );
             }
             Action::ForgetTask { pod, .. } => self.remove(&pod.clone()),
+            Action::MakeSecret(_) | Action::GiveUpSecret(_) => {}
         }
         self.version += 1;
         Outcome::Done

@@ -23,6 +23,7 @@ pub use watches::{Scope, Sink, sink, watch_objects, watch_tasks};
 use std::sync::Arc;
 
 use crate::api::{CapacityProvider, Cluster, Service, TaskDefinition, TaskDefinitionRevision};
+use crate::shell::secrets::SecretIndex;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
@@ -45,6 +46,8 @@ pub struct Caches {
     pub nodes: Arc<NodeIndex>,
     /// The tasks.
     pub tasks: Arc<TaskIndex>,
+    /// What is known of the Secrets and ConfigMaps that they take from. Not a watch: each is looked at by its name.
+    pub secrets: Arc<SecretIndex>,
     /// Until it says so, something is missing. kube's controllers wait for their own kind only; a plan made before the tasks
     /// are known would start them all a second time.
     pub ready: Ready,

@@ -84,7 +84,7 @@ pub(super) fn resolve(
     let ContainerDefinition {
         name,
         image,
-        repository_credentials: _, // not implemented
+        repository_credentials: _, // secret_references
         cpu,
         memory,
         memory_reservation,
@@ -95,11 +95,11 @@ pub(super) fn resolve(
         entry_point,
         command,
         environment,
-        environment_files: _, // not implemented
+        environment_files: _, // secret_references
         mount_points: _,      // volumes
         volumes_from: _,      // volumes
         linux_parameters: _,  // processes, security, volumes
-        secrets: _,           // not implemented
+        secrets: _,           // secret_references
         depends_on: _,        // start_order
         start_timeout: _,     // lifecycle
         stop_timeout: _,      // lifecycle

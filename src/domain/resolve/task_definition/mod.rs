@@ -39,6 +39,7 @@ pub use processes::Processes;
 pub use security::{Security, SecurityOption};
 pub use sizes::TaskSize;
 pub use volumes::{Mount, TaskVolume, VolumeSource};
+use crate::domain::resolve::secret_references::{self, SecretReferences};
 
 /// Longest name of a container or volume in a pod.
 const POD_NAME_MAX: usize = 63;
@@ -66,6 +67,8 @@ pub struct ResolvedTaskDefinition {
     pub task_role: Option<String>,
     /// What Kubernetes needs besides.
     pub extension: Extension,
+    /// What it takes from secret stores, files and registries.
+    pub secrets: SecretReferences,
     /// Where all of this is not what ECS does.
     pub verdict: Verdict,
 }
@@ -80,7 +83,7 @@ pub struct PodName {
 }
 
 impl PodName {
-    fn new(ecs: &str) -> Self {
+    pub(super) fn new(ecs: &str) -> Self {
         Self { ecs: ecs.to_owned(), pod: dns_label(ecs, POD_NAME_MAX) }
     }
 }
@@ -112,6 +115,8 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         problems.extend(volumes::bad_volumes_from(container, containers));
     }
     problems.extend(logging::refused(containers));
+    problems.extend(containers.iter().flat_map(secret_references::check));
+    problems.extend(secret_references::resolve(spec).err().into_iter().flatten());
     // Who waits for whom.
     match dependencies::start_order(containers) {
         Ok(order) => problems.extend(lifecycle::refused(containers, &order)),
@@ -167,9 +172,11 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
         kubernetes: _,                      // extension
     } = spec;
     let (size, order) = (sizes::task(spec), dependencies::start_order(container_definitions));
-    let (size, order) = match (size, order) {
-        (Ok(size), Ok(order)) => (size, order),
-        (size, order) => return Err([size.err(), order.err()].into_iter().flatten().flatten().collect()),
+    let (size, order, secrets) = match (size, order, secret_references::resolve(spec)) {
+        (Ok(size), Ok(order), Ok(secrets)) => (size, order, secrets),
+        (size, order, secrets) => {
+            return Err([size.err(), order.err(), secrets.err()].into_iter().flatten().flatten().collect());
+        }
     };
     let mut verdict = Verdict::default();
     let mode = networking::mode(spec);
@@ -206,6 +213,7 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
         platform: platform::resolve(spec),
         task_role: task_role_arn.clone(),
         extension: extension::resolve(spec),
+        secrets,
         verdict,
     })
 }

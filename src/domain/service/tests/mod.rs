@@ -7,6 +7,7 @@ mod exhaustive;
 mod failure;
 mod images;
 mod replacement;
+mod secrets;
 mod targets;
 mod two_operators;
 

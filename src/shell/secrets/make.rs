@@ -1,0 +1,284 @@
+//! Making what tasks take from, keeping it up to date, and giving it up.
+//!
+//! Every service that needs an object is one of its owners: the last one takes it along, whether it gives it up or is deleted
+//! itself. Each write is to the version that was read, so that two services, or two operators, do not undo each other's.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::core::ObjectMeta;
+use kube::{Api, Client, Resource};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::names::Uid;
+use crate::api::{API_VERSION, DerivedSecretKind, SecretMappingKind, labels};
+use crate::domain::resolve::value_from::Source;
+use crate::domain::secrets::content::{self, Content, Values};
+use crate::domain::secrets::derived::{self, Derived, DerivedName, DerivedSecret};
+use crate::shell::secrets::index::{SecretIndex, is_ours, owners, version};
+use crate::shell::secrets::read::{self, ExternalSecret, ExternalSecretSpec, ReadError};
+use crate::shell::writer::{self, WriteError};
+
+/// Makes and gives up objects for the tasks of one service.
+#[derive(Clone, Copy)]
+pub struct Maker<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// What is known of the objects.
+    pub index: &'a SecretIndex,
+    /// The service's namespace.
+    pub namespace: &'a str,
+    /// The name of the `Service` object.
+    pub service: &'a str,
+    /// Its uid.
+    pub uid: &'a Uid,
+}
+
+impl Maker<'_> {
+    /// Makes an object, or brings it up to date. Nothing is written where it is what it should be.
+    pub async fn make(&self, derived: &Derived) -> Result<(), WriteError> {
+        let name = derived.name();
+        match derived {
+            Derived::Secret(secret) => self.make_secret(&name, secret).await,
+            Derived::External(external) => self.make_external(&name, external).await,
+        }
+    }
+
+    /// Gives up an object: whoever is the last that needs it takes it along.
+    pub async fn give_up(&self, name: &DerivedName) -> Result<(), WriteError> {
+        match name.kind {
+            DerivedSecretKind::Secret => self.leave(&self.api::<Secret>(), name).await,
+            DerivedSecretKind::ExternalSecret => self.leave(&self.api::<ExternalSecret>(), name).await,
+        }
+    }
+
+    /// What has become of the source since, the next look at it tells: here it is no error.
+    async fn make_secret(&self, name: &DerivedName, secret: &DerivedSecret) -> Result<(), WriteError> {
+        let source = read::with_values(self.client, self.namespace, &secret.source).await;
+        let Some(source) = source.map_err(|error| unread(&secret.source.name, &error))? else { return Ok(()) };
+        let Some(value) = source.values.get(&secret.key) else { return Ok(()) };
+        let Ok(Content { type_, data, skipped_lines: _ }) = content::make(&secret.form, value) else { return Ok(()) };
+        let source_version = version(&source.metadata);
+
+        let target = Source { kind: SecretMappingKind::Secret, name: name.name.clone() };
+        let existing = read::with_values(self.client, self.namespace, &target).await;
+        let api = self.api::<Secret>();
+        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else {
+            let made_from = Derived::Secret(secret.clone()).source();
+            let bytes = data.iter().map(|(key, value)| (key.clone(), ByteString(value.expose_secret().to_vec())));
+            let made = Secret {
+                metadata: self.metadata(name, made_from),
+                type_: Some(type_.to_owned()),
+                data: Some(bytes.collect()),
+                ..Secret::default()
+            };
+            return self.create(&api, name, &made).await.map_err(|error| withheld(error, &data));
+        };
+        if !is_ours(&existing.metadata) {
+            return Err(foreign::<Secret>(name));
+        }
+        if existing.type_.as_deref() != Some(type_) {
+            // Nobody can change the type of a Secret. The next pass makes it anew.
+            self.delete(&api, name, &existing.metadata).await?;
+            return Ok(());
+        }
+        if is_same(&existing.values, &data) && owners(&existing.metadata).contains(self.uid) {
+            self.index.agrees(self.namespace, name, &existing.metadata, &source_version);
+            return Ok(());
+        }
+        let gone = existing.values.keys().filter(|key| !data.contains_key(*key)).map(|key| (key, Value::Null));
+        let kept = data.iter().map(|(key, value)| (key, json!(STANDARD.encode(value.expose_secret()))));
+        let data_changes: BTreeMap<&String, Value> = gone.chain(kept).collect();
+        let owners = self.with_us(&existing.metadata);
+        let changes = json!({ "metadata": { "ownerReferences": owners }, "data": data_changes });
+        self.merge(&api, name, &existing.metadata, changes).await.map_err(|error| withheld(error, &data))
+    }
+
+    async fn make_external(&self, name: &DerivedName, external: &derived::ExternalSecret) -> Result<(), WriteError> {
+        let api = self.api::<ExternalSecret>();
+        let existing = match read::get::<_, ExternalSecret>(&api, &name.name).await {
+            Ok(existing) => existing,
+            Err(ReadError::NoKind) => {
+                self.index.has_no_kind(self.namespace, name);
+                return Ok(());
+            }
+            Err(error) => return Err(unread(&name.name, &error)),
+        };
+        let spec = external.spec();
+        let Some(existing) = existing else {
+            let members = spec.as_object().cloned().unwrap_or_default();
+            let mut made = ExternalSecret::new(&name.name, ExternalSecretSpec { members });
+            made.metadata = self.metadata(name, external.remote_key.clone());
+            return self.create(&api, name, &made).await;
+        };
+        if !is_ours(&existing.metadata) {
+            return Err(foreign::<ExternalSecret>(name));
+        }
+        if holds(&Value::Object(existing.spec.members), &spec) && owners(&existing.metadata).contains(self.uid) {
+            self.index.agrees(self.namespace, name, &existing.metadata, "");
+            return Ok(());
+        }
+        let changes = json!({ "metadata": { "ownerReferences": self.with_us(&existing.metadata) }, "spec": spec });
+        self.merge(&api, name, &existing.metadata, changes).await
+    }
+
+    async fn leave<K>(&self, api: &Api<K>, name: &DerivedName) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let found = match read::metadata(api, &name.name).await {
+            Ok(found) => found,
+            Err(ReadError::NoKind) => None,
+            Err(error) => return Err(unread(&name.name, &error)),
+        };
+        let ours = found.filter(|found| is_ours(found) && owners(found).contains(self.uid));
+        let Some(found) = ours else {
+            self.index.changed(self.namespace, name);
+            return Ok(());
+        };
+        let others: Vec<&OwnerReference> =
+            found.owner_references.iter().flatten().filter(|owner| owner.uid != self.uid.0).collect();
+        if others.is_empty() {
+            self.delete(api, name, &found).await
+        } else {
+            self.merge(api, name, &found, json!({ "metadata": { "ownerReferences": others } })).await
+        }
+    }
+
+    async fn create<K>(&self, api: &Api<K>, name: &DerivedName, made: &K) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let outcome = writer::create(api, made, is_ours).await;
+        self.index.changed(self.namespace, name);
+        outcome
+    }
+
+    async fn merge<K>(
+        &self,
+        api: &Api<K>,
+        name: &DerivedName,
+        found: &ObjectMeta,
+        changes: Value,
+    ) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let version = found.resource_version.as_deref().unwrap_or_default();
+        let outcome = writer::merge(api, &name.name, version, changes).await;
+        self.index.changed(self.namespace, name);
+        outcome
+    }
+
+    async fn delete<K>(&self, api: &Api<K>, name: &DerivedName, found: &ObjectMeta) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let uid = Uid(found.uid.clone().unwrap_or_default());
+        let outcome = writer::delete(api, &name.name, &uid, found.resource_version.as_deref()).await;
+        self.index.changed(self.namespace, name);
+        outcome.map(|_| ())
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    fn metadata(&self, name: &DerivedName, made_from: String) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name.name.clone()),
+            namespace: Some(self.namespace.to_owned()),
+            labels: Some([(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_LONGSHORE.to_owned())].into()),
+            annotations: Some([(labels::MADE_FROM.to_owned(), made_from)].into()),
+            owner_references: Some(vec![self.owner()]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// One of several, and none that has to wait for it.
+    fn owner(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: API_VERSION.to_owned(),
+            kind: "Service".to_owned(),
+            name: self.service.to_owned(),
+            uid: self.uid.0.clone(),
+            controller: None,
+            block_owner_deletion: None,
+        }
+    }
+
+    fn with_us(&self, found: &ObjectMeta) -> Vec<OwnerReference> {
+        let others = found.owner_references.iter().flatten().filter(|owner| owner.uid != self.uid.0).cloned();
+        others.chain([self.owner()]).collect()
+    }
+}
+
+fn unread(name: &str, error: &ReadError) -> WriteError {
+    WriteError::Read { name: name.to_owned(), why: error.to_string() }
+}
+
+fn foreign<K: Resource<DynamicType = ()>>(name: &DerivedName) -> WriteError {
+    WriteError::Foreign { kind: K::kind(&()).into_owned(), name: name.name.clone() }
+}
+
+fn is_same(one: &Values, other: &Values) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).all(|((one_key, one), (other_key, other))| {
+            one_key == other_key && one.expose_secret() == other.expose_secret()
+        })
+}
+
+/// An error without the server's words where these have a value in them.
+fn withheld(error: WriteError, values: &Values) -> WriteError {
+    error.withholding(|text| {
+        let quotes = |value: &[u8]| {
+            let encoded = STANDARD.encode(value);
+            let plain = std::str::from_utf8(value).unwrap_or(&encoded);
+            !value.is_empty() && (text.contains(plain) || text.contains(&encoded))
+        };
+        values.values().any(|value| quotes(value.expose_secret()))
+    })
+}
+
+/// Whether a stored value says all that is wanted. The API server may have added defaults.
+fn holds(stored: &Value, wanted: &Value) -> bool {
+    match (stored, wanted) {
+        (Value::Object(stored), Value::Object(wanted)) => {
+            wanted.iter().all(|(name, wanted)| stored.get(name).is_some_and(|stored| holds(stored, wanted)))
+        }
+        (Value::Array(stored), Value::Array(wanted)) => {
+            stored.len() == wanted.len() && stored.iter().zip(wanted).all(|(stored, wanted)| holds(stored, wanted))
+        }
+        (stored, wanted) => stored == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_may_have_more_members_than_are_wanted_and_no_others() {
+        let stored = json!({ "a": 1, "b": { "c": [{ "d": 1, "e": 2 }] } });
+        for (wanted, expected) in [
+            (json!({ "a": 1 }), true),
+            (json!({ "b": { "c": [{ "d": 1 }] } }), true),
+            (json!({ "a": 2 }), false),
+            (json!({ "f": 1 }), false),
+            (json!({ "b": { "c": [] } }), false),
+        ] {
+            assert_eq!(holds(&stored, &wanted), expected, "{wanted}");
+        }
+    }
+}
