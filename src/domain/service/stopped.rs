@@ -102,7 +102,7 @@ fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Ended<'v, 'a>> + 'v {
 }
 
 /// The end of a task that is on its way out: final once it has gone, or has told how it ended.
-fn leaving_for_good<'a>(task: &'a TaskFact) -> Option<Ended<'a, 'a>> {
+fn leaving_for_good(task: &TaskFact) -> Option<Ended<'_, '_>> {
     let by_us = task.stopped_for.is_some();
     let how = match &task.state {
         TaskState::Stopped(end)

@@ -54,12 +54,11 @@ where
                 && passes.len() < CONCURRENCY
                 && let Some(object) = queue.next()
             {
-                match store.get(&object) {
-                    Some(found) => passes.push(async move { (object, self.reconcile(found).await) }),
-                    None => {
-                        self.forget(&object.name, object.namespace.as_deref());
-                        queue.finished(&object, None);
-                    }
+                if let Some(found) = store.get(&object) {
+                    passes.push(async move { (object, self.reconcile(found).await) });
+                } else {
+                    self.forget(&object.name, object.namespace.as_deref());
+                    queue.finished(&object, None);
                 }
             }
             if stopping && passes.is_empty() && writes.is_empty() {
