@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test sim taskdefs bench lint crds manifests samples demo cluster-up cluster-down
+.PHONY: help build test test-node sim taskdefs bench lint crds manifests samples demo cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -11,8 +11,11 @@ help: ## List the targets
 build: ## Build the operator
 	$(CARGO) build --locked
 
-test: ## Run all tests, on a real control plane too
+test: ## Run all tests, on a real control plane and, as root on Linux, on running containers too
 	$(CARGO) test --locked --workspace
+
+test-node: ## Run the tests on running containers alone; TEST=part of a name runs fewer
+	$(CARGO) test --locked --test containers -- $(TEST)
 
 bench: ## Measure Longshore beside a Deployment, and its planning; BENCH="rollout --rounds 1" measures less
 	$(CARGO) bench --locked --bench beside_deployment -- $(BENCH)

@@ -22,6 +22,9 @@ use crate::programs::Programs;
 use crate::stages::Stages;
 use crate::{Behaviour, Error, Pods, Stage, wait};
 
+/// The file of the authority's certificate.
+const AUTHORITY: &str = "ca.crt";
+
 /// How long a program may take to become ready, on a machine that is busy with a build.
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -36,7 +39,7 @@ pub struct TestCluster {
     running: Vec<Guarded>,
     folder: Folder,
     programs: Programs,
-    authority: String,
+    authority: Authority,
     url: String,
     admin: Access,
     config: Config,
@@ -129,7 +132,20 @@ impl TestCluster {
 
     /// A way to this cluster for a user with a token.
     pub(crate) fn access(&self, user: &str, token: &str) -> Access {
-        Access::new(&self.url, &self.authority, user, Credentials::Token(token))
+        Access::new(&self.url, self.authority.certificate(), user, Credentials::Token(token))
+    }
+
+    /// The kubeconfig file of a program of the cluster's own, which shows who it is by a certificate.
+    pub(crate) fn component(&self, user: &str, name: &str, group: Option<&str>) -> Result<PathBuf, Error> {
+        let identity = self.authority.client(user, group)?;
+        let credentials = Credentials::Certificate(&identity);
+        let access = Access::new(&self.url, self.authority.certificate(), user, credentials);
+        self.write(&format!("kubeconfigs/{name}"), &access.text())
+    }
+
+    /// The certificate of the cluster's authority.
+    pub(crate) fn authority_file(&self) -> PathBuf {
+        self.folder.path().join(AUTHORITY)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
@@ -164,11 +180,14 @@ impl TestCluster {
             folder.write(&format!("kubeconfigs/{name}"), &text)
         };
         let server = authority.server()?;
+        let kubelet_client = authority.client("kube-apiserver-kubelet-client", Some("system:masters"))?;
         let tokens = TokenKeys::new()?;
         let files = Files {
-            authority: folder.write("ca.crt", authority.certificate())?,
+            authority: folder.write(AUTHORITY, authority.certificate())?,
             server_certificate: folder.write("server.crt", &server.certificate)?,
             server_key: folder.write("server.key", &server.key)?,
+            kubelet_client_certificate: folder.write("kubelet-client.crt", &kubelet_client.certificate)?,
+            kubelet_client_key: folder.write("kubelet-client.key", &kubelet_client.key)?,
             token_private_key: folder.write("tokens.key", &tokens.private)?,
             token_public_key: folder.write("tokens.pub", &tokens.public)?,
             audit_policy: folder.write("audit-policy.json", AUDIT_POLICY)?,
@@ -182,7 +201,7 @@ impl TestCluster {
         let mut cluster = Self {
             running: Vec::new(),
             audit_log: files.audit_log.clone(),
-            authority: authority.certificate().to_owned(),
+            authority,
             folder,
             programs,
             url,

@@ -41,6 +41,9 @@ pub(crate) struct Files {
     pub(crate) authority: PathBuf,
     pub(crate) server_certificate: PathBuf,
     pub(crate) server_key: PathBuf,
+    /// With these the API server shows a kubelet who asks for logs and the like.
+    pub(crate) kubelet_client_certificate: PathBuf,
+    pub(crate) kubelet_client_key: PathBuf,
     pub(crate) token_private_key: PathBuf,
     pub(crate) token_public_key: PathBuf,
     pub(crate) audit_policy: PathBuf,
@@ -114,6 +117,9 @@ pub(crate) fn apiserver(ports: Ports, files: &Files) -> Vec<OsString> {
         flag("tls-cert-file", &files.server_certificate),
         flag("tls-private-key-file", &files.server_key),
         flag("client-ca-file", &files.authority),
+        flag("kubelet-client-certificate", &files.kubelet_client_certificate),
+        flag("kubelet-client-key", &files.kubelet_client_key),
+        flag("kubelet-preferred-address-types", "InternalIP"),
         flag("service-account-issuer", "https://kubernetes.default.svc"),
         flag("service-account-key-file", &files.token_public_key),
         flag("service-account-signing-key-file", &files.token_private_key),
@@ -173,7 +179,7 @@ fn component(port: u16, files: &Files, kubeconfig: &Path, capped: bool) -> Vec<O
     arguments
 }
 
-fn flag(name: &str, value: impl AsRef<std::ffi::OsStr>) -> OsString {
+pub(crate) fn flag(name: &str, value: impl AsRef<std::ffi::OsStr>) -> OsString {
     let mut flag = OsString::from(format!("--{name}="));
     flag.push(value);
     flag

@@ -50,6 +50,22 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Packages of the distribution could not be installed.
+    #[error("a test node needs the Debian packages {packages}; installing them failed:\n{said}")]
+    Packages {
+        /// Those that are missing.
+        packages: String,
+        /// What the installation said.
+        said: String,
+    },
+    /// A program that runs to its end failed.
+    #[error("{command} failed:\n{said}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// What it printed on standard error.
+        said: String,
+    },
     /// A program ended before it was ready.
     #[error("{program} ended before it was ready ({status}); the end of its log:\n{tail}")]
     Exited {

@@ -1,8 +1,10 @@
-//! The Go toolchain, which builds the programs from `programs/go.mod`.
+//! The Go toolchain, which builds the programs from the modules in `programs`.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use crate::program::{Module, Program};
 
 /// Why a Go command gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -55,23 +57,30 @@ pub enum GoError {
 #[derive(Debug)]
 pub(crate) struct Go {
     program: PathBuf,
-    module: PathBuf,
+    module: Module,
+    folder: PathBuf,
     requirements: String,
     checksums: String,
+    /// The source of the programs of the module's own.
+    source: String,
 }
 
 impl Go {
-    pub(crate) fn new(program: PathBuf, module: PathBuf) -> Result<Self, GoError> {
+    /// `programs` is the folder that holds the modules.
+    pub(crate) fn new(program: PathBuf, programs: &Path, module: Module) -> Result<Self, GoError> {
+        let folder = programs.join(module.folder());
         let read = |name: &str| {
-            let file = module.join(name);
+            let file = folder.join(name);
             std::fs::read_to_string(&file).map_err(|source| GoError::Read { file, source })
         };
-        Ok(Self { requirements: read("go.mod")?, checksums: read("go.sum")?, program, module })
+        let own = module.own_source().iter().map(|name| read(name)).collect::<Result<_, _>>()?;
+        Ok(Self { requirements: read("go.mod")?, checksums: read("go.sum")?, source: own, program, module, folder })
     }
 
     /// What makes two builds equal, beside the machine.
     pub(crate) fn inputs(&self) -> Result<String, GoError> {
-        Ok(format!("{}\n{}\n{}", self.requirements, self.checksums, self.flags()?.join(" ")))
+        let flags = self.flags()?.join(" ");
+        Ok([&self.requirements, &self.checksums, &flags, &self.source].map(String::as_str).join("\n"))
     }
 
     /// Says what to install when the toolchain is missing or too old.
@@ -97,14 +106,16 @@ impl Go {
         Ok(())
     }
 
-    /// Builds `package` into the file `output`.
-    pub(crate) fn build(&self, package: &str, output: &Path) -> Result<(), GoError> {
+    /// Builds a program into the file `output`.
+    pub(crate) fn build(&self, program: Program, output: &Path) -> Result<(), GoError> {
         let flags = self.flags()?;
         let output = output.to_string_lossy();
         let mut arguments = vec!["build"];
         arguments.extend(flags.iter().map(String::as_str));
-        arguments.extend(["-o", output.as_ref(), package]);
-        self.run(&arguments).map(drop)
+        arguments.extend(["-o", output.as_ref(), program.package()]);
+        let mut command = self.command(&arguments);
+        command.env("CGO_ENABLED", if program.needs_cgo() { "1" } else { "0" });
+        run(&mut command, &arguments).map(drop)
     }
 
     /// The folder that holds the source of `module`.
@@ -116,17 +127,25 @@ impl Go {
     }
 
     fn flags(&self) -> Result<Vec<String>, GoError> {
-        // Without a stamped version every client sees v0.0.0.
-        let version = self.line("require k8s.io/kubernetes ")?;
-        let (major, minor) = minor(version.trim_start_matches('v'));
-        let stamp = "k8s.io/component-base/version";
-        Ok(vec![
-            "-mod=readonly".to_owned(),
-            "-trimpath".to_owned(),
-            format!(
-                "-ldflags=-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
-            ),
-        ])
+        let mut flags = vec!["-mod=readonly".to_owned(), "-trimpath".to_owned()];
+        match self.module {
+            Module::Kubernetes => {
+                // Without a stamped version every client sees v0.0.0.
+                let version = self.line("require k8s.io/kubernetes ")?;
+                let (major, minor) = minor(version.trim_start_matches('v'));
+                let stamp = "k8s.io/component-base/version";
+                flags.push(format!(
+                    "-ldflags=-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
+                ));
+            }
+            Module::Containers => {
+                flags.push("-ldflags=-s -w".to_owned());
+                // Without the ways to store images that need libraries in C; with the filter of system calls that every
+                // pod asks for.
+                flags.push("-tags=no_btrfs,no_devmapper,no_zfs,seccomp".to_owned());
+            }
+        }
+        Ok(flags)
     }
 
     /// The word that follows `start` in go.mod.
@@ -135,30 +154,29 @@ impl Go {
             .lines()
             .find_map(|line| line.strip_prefix(start))
             .and_then(|rest| rest.split_whitespace().next())
-            .ok_or_else(|| GoError::Module { file: self.module.join("go.mod"), line: start.trim_end() })
+            .ok_or_else(|| GoError::Module { file: self.folder.join("go.mod"), line: start.trim_end() })
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Output, GoError> {
-        let command = || format!("go {}", arguments.join(" "));
-        let output = self.command(arguments).output().map_err(|source| GoError::Run { command: command(), source })?;
-        if output.status.success() {
-            Ok(output)
-        } else {
-            Err(GoError::Failed { command: command(), output: said(&output) })
-        }
+        run(&mut self.command(arguments), arguments)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
-            .current_dir(&self.module)
+            .current_dir(&self.folder)
             // A toolchain fetched on the side would be a surprise, and fails without a network.
             .env("GOTOOLCHAIN", "local")
-            .env("GOWORK", "off")
-            .env("CGO_ENABLED", "0");
+            .env("GOWORK", "off");
         command
     }
+}
+
+fn run(command: &mut Command, arguments: &[&str]) -> Result<Output, GoError> {
+    let line = || format!("go {}", arguments.join(" "));
+    let output = command.output().map_err(|source| GoError::Run { command: line(), source })?;
+    if output.status.success() { Ok(output) } else { Err(GoError::Failed { command: line(), output: said(&output) }) }
 }
 
 fn said(output: &Output) -> String {

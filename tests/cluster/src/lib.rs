@@ -3,7 +3,7 @@
 //! [`TestCluster::start`] runs etcd, kube-apiserver, kube-controller-manager and kube-scheduler
 //! as they are released, and kwok in place of nodes and containers. Nothing is simulated but
 //! what runs on a node: admission, RBAC, garbage collection, scheduling and disruption budgets
-//! are those of production.
+//! are those of production. [`TestCluster::start_node`] adds a node on which nothing is.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,6 +40,7 @@ mod folder;
 mod go;
 mod guarded;
 mod kubeconfig;
+mod node;
 mod nodes;
 mod pod_status;
 mod program;
@@ -58,6 +59,7 @@ pub use cluster::TestCluster;
 pub use companion::Companion;
 pub use error::Error;
 pub use go::GoError;
+pub use node::{Credentials, Entered, Namespaces, Registry, TestNode};
 pub use nodes::Nodes;
 pub use program::Program;
 pub use programs::{Programs, ProgramsError, cache_folder};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use longshore_test_cluster::{Program, Programs, cache_folder};
+use longshore_test_cluster::{Entered, Namespaces, Program, Programs, cache_folder};
 
 use crate::requests::{Account, Request};
 use crate::standing::Standing;
@@ -52,6 +52,13 @@ enum Command {
         #[arg(value_parser = named)]
         program: Program,
     },
+    /// Run a command in namespaces such as a real node gets.
+    #[command(hide = true)]
+    Inside {
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Be the cluster that `up` starts.
     #[command(hide = true)]
     Stand(Size),
@@ -70,8 +77,8 @@ struct Size {
 
 fn named(name: &str) -> Result<Program, String> {
     Program::named(name).ok_or_else(|| {
-        let names = Program::ALL.map(Program::name).join(", ");
-        format!("it is one of {names}")
+        let names: Vec<_> = Program::all().map(Program::name).collect();
+        format!("it is one of {}", names.join(", "))
     })
 }
 
@@ -104,7 +111,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     };
     match arguments.command {
         Command::Up(size) => {
-            Programs::build()?;
+            Programs::build(&Program::CLUSTER)?;
             let kubeconfig = standing()?.up(size.nodes, size.dir.as_deref())?;
             println!("export KUBECONFIG={}", quoted(&kubeconfig.to_string_lossy()));
         }
@@ -115,11 +122,22 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             eprintln!("test-cluster: it runs until the cluster stops, and logs to {}", log.display());
         }
         Command::Demo => demo::run(&standing()?, arguments.state.as_deref())?,
-        Command::Build => drop(Programs::build()?),
-        Command::Program { program } => println!("{}", Programs::build()?.path(program).display()),
+        Command::Build => drop(Programs::build(&Program::CLUSTER)?),
+        Command::Program { program } => println!("{}", Programs::build(&[program])?.path(program).display()),
+        Command::Inside { command } => match Namespaces::enter()? {
+            Entered::Inside(_) => run_to_the_end(&command)?,
+            Entered::Over(status) => status.success().then_some(()).ok_or("the command failed")?,
+            Entered::Unavailable(reason) => return Err(reason.into()),
+        },
         Command::Stand(size) => standing()?.stand(size.nodes, size.dir)?,
     }
     Ok(())
+}
+
+fn run_to_the_end(command: &[OsString]) -> Result<(), Box<dyn std::error::Error>> {
+    let (program, arguments) = command.split_first().ok_or("there is no command")?;
+    let status = std::process::Command::new(program).args(arguments).status()?;
+    status.success().then_some(()).ok_or_else(|| status.to_string().into())
 }
 
 /// The word as a shell reads it back.

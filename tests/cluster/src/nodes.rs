@@ -231,7 +231,7 @@ fn turn(values: &[String], number: usize) -> Option<&str> {
 }
 
 /// Ready, and free of the taints that the control plane puts on nodes that are not.
-fn schedulable(node: &Node) -> bool {
+pub(crate) fn schedulable(node: &Node) -> bool {
     let ready = |condition: &NodeCondition| condition.type_ == "Ready" && condition.status == "True";
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());

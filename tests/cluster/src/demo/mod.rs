@@ -60,7 +60,7 @@ pub(crate) fn run(standing: &Standing, state: Option<&Path>) -> Result<(), Box<d
     if !longshore.exists() {
         return Err(DemoError::NoOperator(longshore).into());
     }
-    let programs = Programs::build()?;
+    let programs = Programs::build(&Program::CLUSTER)?;
     let started = Instant::now();
 
     title("A control plane: etcd, API server, scheduler, controllers; kwok plays the nodes and containers");

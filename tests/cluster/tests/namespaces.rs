@@ -1,0 +1,138 @@
+//! Nothing of a node's namespaces outlives their owner, however it ends.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails its test by a panic, and reads the clock of the machine"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use longshore_test_cluster::Namespaces;
+
+/// Does what a node does: has a process in a cgroup below the node's, and files.
+const NODE: &str = r#"
+for cgroup in /sys/fs/cgroup/*/"$LONGSHORE_NODE" /sys/fs/cgroup/"$LONGSHORE_NODE"; do
+  [ ! -d "$cgroup" ] || mkdir "$cgroup/pod"
+done
+pod=/sys/fs/cgroup/memory/$LONGSHORE_NODE/pod
+[ -d "$pod" ] || pod=/sys/fs/cgroup/$LONGSHORE_NODE/pod
+sleep "$1" &
+echo $! >"$pod/cgroup.procs"
+mkdir /var/lib/kubelet-of-test "$TMPDIR/file"
+wait
+"#;
+
+/// A process with a node in namespaces.
+struct Owner {
+    process: Child,
+    /// Sleeps as long as nobody else, and so is known.
+    sleep: String,
+    /// The name of the node's cgroup and folder.
+    name: String,
+}
+
+impl Owner {
+    fn start(number: u32) -> Self {
+        let seconds = format!("{number}.{}", std::process::id());
+        let process = Command::new(env!("CARGO_BIN_EXE_test-cluster"))
+            .args(["inside", "sh", "-c", NODE, "node", &seconds])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut owner = Self { process, sleep: format!("sleep\0{seconds}\0"), name: String::new() };
+        // The programs may have to be built first.
+        eventually("the node runs", Duration::from_mins(15), || !processes(&owner.sleep).is_empty());
+        owner.name = format!("longshore-node-{}", owner.guard());
+        assert!(owner.left().len() > 1, "{:?}", owner.left());
+        owner
+    }
+
+    /// The process that cleans up.
+    fn guard(&self) -> String {
+        let parent = format!("PPid:\t{}\n", self.process.id());
+        let is_child =
+            |id: &String| fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains(&parent));
+        processes("").into_iter().find(is_child).unwrap()
+    }
+
+    /// The cgroups and the folder that are there.
+    fn left(&self) -> Vec<PathBuf> {
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().map(|entry| entry.unwrap().path());
+        let places = hierarchies.chain(["/sys/fs/cgroup".into(), std::env::temp_dir()]);
+        places.map(|place| place.join(&self.name)).filter(|path| path.exists()).collect()
+    }
+
+    fn leaves_nothing(mut self) {
+        self.process.wait().unwrap();
+        eventually("the process ends", LIMIT, || processes(&self.sleep).is_empty());
+        eventually("cgroups and folder go", LIMIT, || self.left().is_empty());
+        assert!(!Path::new("/var/lib/kubelet-of-test").exists());
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The ids of the processes whose command line ends so.
+fn processes(end: &str) -> Vec<String> {
+    let names = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let ids = names.filter(|name| name.parse::<u32>().is_ok());
+    ids.filter(|id| fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.ends_with(end.as_bytes()))).collect()
+}
+
+fn send(signal: &str, process: &str) {
+    let sent = Command::new("sh").args(["-c", "kill \"-$1\" \"$2\"", "kill", signal, process]).status().unwrap();
+    assert!(sent.success());
+}
+
+fn eventually(what: &str, limit: Duration, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < limit, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether there are namespaces to be had; where not, says so.
+fn available() -> bool {
+    let reason = Namespaces::unavailable();
+    reason.iter().for_each(|reason| println!("left out what needs namespaces: {reason}"));
+    reason.is_none()
+}
+
+#[test]
+fn nothing_is_left_of_a_node_however_its_owner_ends() {
+    if !available() {
+        return;
+    }
+    // The last one is Ctrl-C.
+    for (number, signal) in [(71_001, "KILL"), (71_002, "TERM"), (71_003, "INT")] {
+        let owner = Owner::start(number);
+        send(signal, &owner.process.id().to_string());
+        owner.leaves_nothing();
+    }
+    let mut owner = Owner::start(71_004);
+    processes(&owner.sleep).iter().for_each(|sleep| send("KILL", sleep));
+    assert!(owner.process.wait().unwrap().success());
+    assert!(owner.left().is_empty(), "{:?}", owner.left());
+}
+
+#[test]
+fn what_a_guard_leaves_that_is_killed_itself_goes_with_the_next_node() {
+    if !available() {
+        return;
+    }
+    let mut owner = Owner::start(72_001);
+    send("KILL", &owner.guard());
+    owner.process.wait().unwrap();
+    eventually("the process ends all the same", LIMIT, || processes(&owner.sleep).is_empty());
+
+    let next = Owner::start(72_002);
+    assert!(owner.left().is_empty(), "{:?}", owner.left());
+    send("KILL", &next.process.id().to_string());
+    next.leaves_nothing();
+}

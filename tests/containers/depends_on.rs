@@ -1,0 +1,67 @@
+//! `dependsOn`: which container waits for what of which other one. The containers tell when they start.
+
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::namespace::{Namespace, container, shell};
+
+/// Tells when it starts, in seconds since the start of the machine, and does more.
+fn timed(name: &str, then: &str, members: &Value) -> Value {
+    shell(name, &format!("echo \"started $(cut -d ' ' -f 1 /proc/uptime)\"; {then}"), members)
+}
+
+/// An essential container that waits for the container `first`.
+fn app(condition: &str) -> Value {
+    let dependency = json!({ "containerName": "first", "condition": condition });
+    timed("app", "exec /task pause", &json!({ "dependsOn": [dependency] }))
+}
+
+/// How many seconds `app` started after `first`.
+async fn seconds_between(namespace: &Namespace) -> f64 {
+    let started = async |name| namespace.until_printed(name, "started ").await.parse::<f64>().unwrap();
+    started("app").await - started("first").await
+}
+
+/// "START – This condition emulates the behavior of links and volumes today. It validates that a dependent container is
+/// started before permitting other containers to start."
+pub(crate) async fn start_waits_until_the_other_container_has_started(cluster: &'static Cluster) {
+    // Declared in the other order.
+    let first = timed("first", "exec /task pause", &json!({}));
+    let namespace = Namespace::with_task(cluster, "depends-start", json!([app("START"), first])).await;
+    let between = seconds_between(&namespace).await;
+    assert!(between > 0.0, "{between} s");
+}
+
+/// "HEALTHY – This condition validates that the dependent container passes its Docker healthcheck before permitting other
+/// containers to start."
+pub(crate) async fn healthy_waits_until_the_other_container_passes_its_health_check(cluster: &'static Cluster) {
+    let check = json!({ "command": ["CMD-SHELL", "test -e /tmp/healthy"], "interval": 5, "retries": 10 });
+    let line = "sleep 4; touch /tmp/healthy; exec /task pause";
+    let first = timed("first", line, &json!({ "healthCheck": check }));
+    let namespace = Namespace::with_task(cluster, "depends-healthy", json!([first, app("HEALTHY")])).await;
+    let between = seconds_between(&namespace).await;
+    assert!(between >= 4.0, "{between} s");
+    namespace.until_steady(1).await;
+}
+
+/// "SUCCESS – This condition is the same as COMPLETE, but it also requires that the container exits with a zero status."
+pub(crate) async fn success_waits_until_the_other_container_has_exited_with_zero(cluster: &'static Cluster) {
+    let first = timed("first", "sleep 3", &json!({ "essential": false }));
+    let namespace = Namespace::with_task(cluster, "depends-success", json!([app("SUCCESS"), first])).await;
+    let between = seconds_between(&namespace).await;
+    assert!(between >= 3.0, "{between} s");
+    namespace.until_steady(1).await;
+}
+
+pub(crate) async fn a_container_whose_dependency_does_not_succeed_never_starts(cluster: &'static Cluster) {
+    let first = timed("first", "exit 7", &json!({ "essential": false }));
+    let namespace = Namespace::with_task(cluster, "depends-failure", json!([first, app("SUCCESS")])).await;
+    let stopped = namespace.until_stopped().await;
+    let exits: Vec<_> = stopped.containers.iter().map(|exit| (exit.name.as_str(), exit.exit_code)).collect();
+    assert_eq!(exits, [("first", Some(7))]);
+    for task in namespace.tasks().await {
+        let started = container(&task, "app").and_then(|app| app.started);
+        assert_ne!(started, Some(true), "{}", task.name_any());
+    }
+}

@@ -1,0 +1,30 @@
+//! `volumes` and `mountPoints`.
+
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::namespace::{Namespace, shell};
+
+async fn with_volume(cluster: &'static Cluster, name: &str, writer: &str, reader: &str, read_only: bool) -> Namespace {
+    let namespace = Namespace::new(cluster, name).await;
+    let mount = |path: &str, read_only: bool| json!({ "mountPoints": [{ "sourceVolume": "data", "containerPath": path, "readOnly": read_only }] });
+    let containers =
+        [shell("writer", writer, &mount("/out", false)), shell("reader", reader, &mount("/in", read_only))];
+    namespace.register(&json!({ "volumes": [{ "name": "data" }] }), json!(containers));
+    namespace.create_service(&json!({}));
+    namespace
+}
+
+pub(crate) async fn containers_share_a_volume(cluster: &'static Cluster) {
+    let writer = "echo hello >/out/part; mv /out/part /out/whole; exec /task pause";
+    let reader = "until [ -e /in/whole ]; do sleep 0.1; done; echo \"read $(cat /in/whole)\"; exec /task pause";
+    let namespace = with_volume(cluster, "volume-shared", writer, reader, false).await;
+    assert_eq!(namespace.until_printed("reader", "read ").await, "hello");
+}
+
+/// "If this value is true, the container has read-only access to the volume."
+pub(crate) async fn a_volume_can_be_mounted_read_only(cluster: &'static Cluster) {
+    let reader = "touch /in/mine 2>/tmp/error; echo \"touch $(cat /tmp/error)\"; exec /task pause";
+    let namespace = with_volume(cluster, "volume-read-only", "exec /task pause", reader, true).await;
+    assert_eq!(namespace.until_printed("reader", "touch ").await, "touch: /in/mine: Read-only file system");
+}
