@@ -184,7 +184,10 @@ pub const MEMBERS: &[Member] = &[
     mapped("containerDefinitions[].workingDirectory", "`workingDir`"),
     mapped("containerDefinitions[].environment[].name", "`env`"),
     deviates("containerDefinitions[].environment[].value", &[RepeatedVariable], "`env`; `$` is literal"),
-    mapped("containerDefinitions[].environmentFiles[].value", "`envFrom`, by a Secret made from the file that it names"),
+    mapped(
+        "containerDefinitions[].environmentFiles[].value",
+        "`envFrom`, by a Secret made from the file that it names",
+    ),
     mapped("containerDefinitions[].environmentFiles[].type", "s3"),
     mapped("containerDefinitions[].secrets[].name", "`env`"),
     mapped("containerDefinitions[].secrets[].valueFrom", "`env` with `secretKeyRef` or `configMapKeyRef`"),

@@ -27,6 +27,7 @@ use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{self, Role};
 use crate::domain::resolve::features::Features;
 
+use crate::domain::resolve::secret_references::{self, SecretReferences};
 pub use container::Container;
 pub use deviation::{Deviation, DeviationCode, Verdict};
 pub use extension::Extension;
@@ -39,7 +40,6 @@ pub use processes::Processes;
 pub use security::{Security, SecurityOption};
 pub use sizes::TaskSize;
 pub use volumes::{Mount, TaskVolume, VolumeSource};
-use crate::domain::resolve::secret_references::{self, SecretReferences};
 
 /// Longest name of a container or volume in a pod.
 const POD_NAME_MAX: usize = 63;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition;
 use crate::domain::secrets::task_secrets::find;
 
@@ -24,7 +25,7 @@ impl Scene {
         let mut app = json!({ "name": "app", "image": "ghcr.io/shop/app" });
         app.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
         let spec = serde_json::from_value(json!({ "containerDefinitions": [app] })).unwrap();
-        let references = task_definition::resolve(&spec).unwrap().secrets;
+        let references = task_definition::resolve(&spec, Features::ALL).unwrap().secrets;
         let found = find(&references, Some(&serde_json::from_value(cluster).unwrap()));
         self.uses.insert(revision.parse().unwrap(), found);
         self

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition;
 
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf";
@@ -12,7 +13,7 @@ fn found(container: &Value, cluster: Value) -> Result<TaskSecrets, Vec<Problem>>
     let mut app = json!({ "name": "app", "image": "ghcr.io/shop/app" });
     app.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
     let spec = serde_json::from_value(json!({ "containerDefinitions": [app] })).unwrap();
-    let definition = task_definition::resolve(&spec).unwrap();
+    let definition = task_definition::resolve(&spec, Features::ALL).unwrap();
     find(&definition.secrets, Some(&serde_json::from_value(cluster).unwrap()))
 }
 

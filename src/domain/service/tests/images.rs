@@ -32,7 +32,11 @@ fn the_digests_that_the_first_task_ran_are_used_for_all_later_tasks_of_the_deplo
     let images = |world: &World| {
         let starts = world.plan().actions.into_iter().find_map(|action| match action {
             Action::StartTask(start) => Some(start.images.to_vec()),
-            Action::StopTask(_) | Action::EvictTask(_) | Action::ForgetTask { .. } => None,
+            Action::StopTask(_)
+            | Action::EvictTask(_)
+            | Action::ForgetTask { .. }
+            | Action::MakeSecret(_)
+            | Action::GiveUpSecret(_) => None,
         });
         starts.unwrap().into_iter().map(|image| image.image_digest).collect::<Vec<_>>()
     };
