@@ -80,15 +80,14 @@ async fn members_that_have_no_effect_yet_are_named_on_the_object() {
     let namespace = Namespace::new("named").await;
     namespace.apply_default_cluster();
     let mut definition = task_definition("named:1");
-    definition["containerDefinitions"][0]["environmentFiles"] =
-        json!([{ "type": "s3", "value": "arn:aws:s3:::config/web.env" }]);
+    definition["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 80, "appProtocol": "http" }]);
     namespace.apply("TaskDefinition", "web", &definition);
     let named = |conditions: &[Condition], member: &str| {
         conditions.iter().any(|condition| condition.type_ == "NotImplemented" && condition.message.contains(member))
     };
     namespace
         .until::<TaskDefinition>("web", "NotImplemented", |definition| {
-            definition.status.as_ref().is_some_and(|status| named(&status.conditions, "environmentFiles"))
+            definition.status.as_ref().is_some_and(|status| named(&status.conditions, "appProtocol"))
         })
         .await;
     namespace.apply("Service", "web", &json!({ "taskDefinition": "web", "enableExecuteCommand": true }));

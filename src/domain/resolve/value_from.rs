@@ -76,7 +76,7 @@ pub struct SecretsManagerValue {
 pub struct Place {
     /// The Region.
     pub region: String,
-    /// The account, 12 digits.
+    /// The account.
     pub account: String,
 }
 
@@ -236,10 +236,8 @@ struct Arn<'a> {
 
 impl Arn<'_> {
     fn place(&self, text: &str) -> Result<Place, ValueFromError> {
-        let region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let is_region = !self.region.is_empty() && self.region.chars().all(region);
-        let is_account = self.account.len() == 12 && self.account.chars().all(|c| c.is_ascii_digit());
-        if is_region && is_account {
+        // Neither is looked at as ECS would: a text in which they are still to be filled in is registered, and its secret waited for.
+        if !self.region.is_empty() && !self.account.is_empty() {
             Ok(Place { region: self.region.to_owned(), account: self.account.to_owned() })
         } else {
             Err(ValueFromError::Arn(text.to_owned()))
@@ -338,7 +336,7 @@ pub fn is_key(key: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueFromError {
     /// Not an ARN.
-    #[error("{0:?} is not an ARN: write arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE with an account of 12 digits")]
+    #[error("{0:?} is not an ARN: write arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE")]
     Arn(String),
     /// Not the ARN or name of a secret.
     #[error(

@@ -514,15 +514,16 @@ fn of_two_objects_with_one_family_the_older_has_it_and_the_other_leaves_its_revi
 
 #[test]
 fn members_without_effect_are_named_on_the_definition_and_on_its_revision() {
-    let file = json!([{"type": "s3", "value": "arn:aws:s3:::config/web.env"}]);
-    let container = json!({"name": "app", "image": "a", "environmentFiles": file});
+    let port = json!([{"containerPort": 80, "appProtocol": "http"}]);
+    let container = json!({"name": "app", "image": "a", "portMappings": port});
     let world = World::registered([definition(&json!({"containerDefinitions": [container]}))]);
     let named = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]| {
         let condition = conditions.iter().find(|condition| condition.type_ == "NotImplemented");
         condition.map(|condition| condition.message.clone())
     };
     let message = Some(
-        "accepted, but without effect in this version: spec.containerDefinitions[app].environmentFiles".to_owned(),
+        "accepted, but without effect in this version: spec.containerDefinitions[app].portMappings[0].appProtocol"
+            .to_owned(),
     );
     assert_eq!(named(&world.status.conditions), message);
     assert_eq!(named(&world.revisions[0].status.as_ref().unwrap().conditions), message);

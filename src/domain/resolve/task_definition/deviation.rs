@@ -93,6 +93,9 @@ macro_rules! codes {
 }
 
 codes! {
+    HostPortIgnored: "in the network modes awsvpc and host the task listens on the containerPort alone; ECS does not register another hostPort",
+    PortUsedTwice: "another container listens on this port, and the containers of a pod share one network: one of them cannot start; on ECS in the mode bridge each has its own",
+    ProxyIgnored: "App Mesh is not there: nothing leads traffic through the proxy; use a service mesh of the Kubernetes cluster",
     StartSerialized: "the container starts only after containers that it does not wait for have ended; ECS starts it at once",
     StartImpliesComplete: "others wait for the container's start, and start only after its end because some wait for that",
     CompleteMasked: "COMPLETE acts as SUCCESS: if the container that is waited for fails, the task fails",

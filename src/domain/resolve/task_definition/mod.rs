@@ -163,10 +163,10 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
         tags: _,                     // of the revision
         pid_mode: _,                 // processes
         ipc_mode: _,                 // processes, volumes
-        proxy_configuration: _,      // refused
-        inference_accelerators: _,   // refused
-        ephemeral_storage: _,        // sizes
-        runtime_platform: _,         // platform
+        proxy_configuration,
+        inference_accelerators: _, // refused
+        ephemeral_storage: _,      // sizes
+        runtime_platform: _,       // platform
         enable_fault_injection,
         trusted_execution_configuration: _, // platform
         kubernetes: _,                      // extension
@@ -198,6 +198,9 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
     }
     if execution_role_arn.is_some() {
         verdict.note(DeviationCode::ExecutionRoleUnused, "executionRoleArn");
+    }
+    if proxy_configuration.is_some() {
+        verdict.note(DeviationCode::ProxyIgnored, "proxyConfiguration");
     }
     if *enable_fault_injection == Some(true) {
         verdict.note(DeviationCode::FaultInjectionIgnored, "enableFaultInjection");

@@ -73,10 +73,9 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
             problems.push(Problem::new(member(&container.name, "disableNetworking"), message));
         }
         for (n, mapping) in container.port_mappings.iter().enumerate() {
-            problems.extend(bad_port(container, n, mapping, mode(spec)));
+            problems.extend(bad_port(container, n, mapping));
         }
     }
-    problems.extend(ports_used_twice(containers));
     problems
 }
 
@@ -159,7 +158,7 @@ fn members_of_other_modes(container: &ContainerDefinition, mode: NetworkMode) ->
     problems
 }
 
-fn bad_port(container: &ContainerDefinition, n: usize, mapping: &PortMapping, mode: NetworkMode) -> Option<Problem> {
+fn bad_port(container: &ContainerDefinition, n: usize, mapping: &PortMapping) -> Option<Problem> {
     let place = |name: &str| member(&container.name, &format!("portMappings[{n}].{name}"));
     let host = mapping.host_port.filter(|port| *port != 0);
     if let Some(text) = &mapping.container_port_range {
@@ -169,35 +168,23 @@ fn bad_port(container: &ContainerDefinition, n: usize, mapping: &PortMapping, mo
         }
         return host.map(|_| Problem::new(place("hostPort"), "cannot be combined with containerPortRange; remove it"));
     }
-    let implied = matches!(mode, NetworkMode::Awsvpc | NetworkMode::Host);
-    let differs = implied && host.is_some() && host != mapping.container_port;
-    differs.then(|| {
-        let message =
-            "in the network modes awsvpc and host it is the containerPort; leave it out, or make both the same";
-        Problem::new(place("hostPort"), message)
-    })
+    None
 }
 
 /// In a pod two containers cannot listen on one port, which in ECS's bridge mode they can.
-fn ports_used_twice(containers: &[ContainerDefinition]) -> Vec<Problem> {
+fn note_ports_used_twice(containers: &[ContainerDefinition], verdict: &mut Verdict) {
     let mut users: BTreeMap<(i32, bool), &str> = BTreeMap::new();
-    let mut problems = Vec::new();
     for container in containers {
         for (n, mapping) in container.port_mappings.iter().enumerate() {
             let Some(port) = mapping.container_port.filter(|port| *port > 0) else { continue };
             let udp = mapping.protocol == Some(TransportProtocol::Udp);
             let user = users.entry((port, udp)).or_insert(&container.name);
             if *user != container.name {
-                let message = format!(
-                    "port {port}/{} is used by {user:?} too; the containers of a pod share one network, give each its own port",
-                    if udp { "udp" } else { "tcp" }
-                );
-                problems
-                    .push(Problem::new(member(&container.name, &format!("portMappings[{n}].containerPort")), message));
+                let place = member(&container.name, &format!("portMappings[{n}].containerPort"));
+                verdict.note_with(DeviationCode::PortUsedTwice, place, (*user).to_owned());
             }
         }
     }
-    problems
 }
 
 /// Reads `8000-8010`.
@@ -216,6 +203,10 @@ pub(super) fn ports(container: &ContainerDefinition, mode: NetworkMode, verdict:
         let protocol = protocol.unwrap_or(TransportProtocol::Tcp);
         if let Some(number) = container_port.and_then(port) {
             let host = host_port.and_then(port).filter(|_| mode == NetworkMode::Bridge);
+            if mode != NetworkMode::Bridge && host_port.and_then(port).is_some_and(|host| host != number) {
+                let place = member(&container.name, &format!("portMappings[{n}].hostPort"));
+                verdict.note(DeviationCode::HostPortIgnored, place);
+            }
             ports.push(Port { number, host, protocol, name: name.clone() });
         }
         if let Some((first, last)) = container_port_range.as_deref().and_then(range) {
@@ -238,6 +229,7 @@ pub(super) fn resolve(spec: &TaskDefinitionSpec, features: Features, verdict: &m
         verdict.note(DeviationCode::SharedNetwork, "networkMode");
     }
     note_pod_wide(containers, verdict);
+    note_ports_used_twice(containers, verdict);
     let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for container in containers {
         for host in &container.extra_hosts {

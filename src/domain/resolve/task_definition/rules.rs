@@ -38,15 +38,10 @@ pub(super) fn none_essential(containers: &[ContainerDefinition]) -> Option<Probl
 
 /// What ECS has and a cluster has nobody for.
 pub(super) fn without_counterpart(spec: &TaskDefinitionSpec) -> Vec<Problem> {
-    let mesh = spec.proxy_configuration.is_some().then(|| {
-        let message = "App Mesh is not supported, nothing would lead traffic through the proxy; remove the member and the proxy's \
-                       container, or use a service mesh of the Kubernetes cluster";
-        Problem::new("proxyConfiguration", message)
-    });
     let credentials = spec.container_definitions.iter().filter(|container| !container.credential_specs.is_empty());
     let credentials = credentials.map(|container| {
         let message = "credential specs are for Active Directory on Windows, and tasks run on Linux only; remove them";
         Problem::new(member(&container.name, "credentialSpecs"), message)
     });
-    mesh.into_iter().chain(credentials).collect()
+    credentials.collect()
 }

@@ -112,7 +112,7 @@ fn what_names_no_value_is_told_what_would() {
         (&*format!("{ARN}:password:"), "an invalid ARN format"),
         (&*format!("{ARN}:a:b:c:d"), "an invalid ARN format"),
         (&*format!("{ARN}::stage:id"), "has a version stage and a version id"),
-        ("arn:aws:secretsmanager:eu-west-1:1234:secret:db", "with an account of 12 digits"),
+        ("arn:aws:secretsmanager::123456789012:secret:db", "is not an ARN"),
         ("arn:aws:secretsmanager", "is not an ARN"),
         ("arn:gcp:secretsmanager:eu-west-1:123456789012:secret:db", "is not an ARN"),
         ("arn:aws:s3:::bucket/app.env", "name a secret or a parameter"),

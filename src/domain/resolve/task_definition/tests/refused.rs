@@ -29,11 +29,6 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
         (app(&json!({"links": ["b"]}), &[("b", none())], &json!({"networkMode": "awsvpc"})), "c[app].links", "bridge"),
         (app(&json!({"hostname": "a"}), &[], &json!({"networkMode": "awsvpc"})), "c[app].hostname", "awsvpc"),
         (
-            port("awsvpc", json!({"containerPort": 80, "hostPort": 8080})),
-            "c[app].portMappings[0].hostPort",
-            "make both the same",
-        ),
-        (
             port("bridge", json!({"containerPortRange": "10-9"})),
             "c[app].portMappings[0].containerPortRange",
             "8000-8010",
@@ -42,15 +37,6 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             port("bridge", json!({"containerPortRange": "9-10", "hostPort": 1})),
             "c[app].portMappings[0].hostPort",
             "remove it",
-        ),
-        (
-            app(
-                &json!({"portMappings": [{"containerPort": 80}]}),
-                &[("b", json!({"portMappings": [{"containerPort": 80}]}))],
-                &none(),
-            ),
-            "c[b].portMappings[0].containerPort",
-            "port 80/tcp is used by \"app\" too",
         ),
         (
             app(&json!({"hostname": "a"}), &[("b", json!({"hostname": "b"}))], &none()),
@@ -127,7 +113,6 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "inferenceAccelerators",
             "discontinued",
         ),
-        (task(json!({"proxyConfiguration": {"containerName": "app"}})), "proxyConfiguration", "App Mesh"),
         (
             task(json!({"trustedExecutionConfiguration": {"isolationMode": "ISOLATED_SANDBOX"}})),
             "trustedExecutionConfiguration.isolationMode",

@@ -98,6 +98,22 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
         ),
         (app(&json!({"portMappings": [{"containerPortRange": "1-100"}]}), &[], &none()), &[]),
         (
+            app(&json!({"portMappings": [{"containerPort": 80, "hostPort": 8080}]}), &[], &awsvpc),
+            &["c[app].portMappings[0].hostPort HostPortIgnored"],
+        ),
+        (
+            app(
+                &json!({"portMappings": [{"containerPort": 80}]}),
+                &[("b", json!({"portMappings": [{"containerPort": 80}]}))],
+                &awsvpc,
+            ),
+            &["c[b].portMappings[0].containerPort PortUsedTwice: app"],
+        ),
+        (
+            app(&none(), &[], &json!({"proxyConfiguration": {"containerName": "app"}})),
+            &["proxyConfiguration ProxyIgnored"],
+        ),
+        (
             app(&json!({"links": ["b:b_1"]}), &[("b", restart(json!({"enabled": true})))], &none()),
             &[
                 "c[b].restartPolicy RestartBackOff",
