@@ -5,7 +5,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test acts on its cluster as an administrator does")]
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a helper of tests fails its test by a panic"

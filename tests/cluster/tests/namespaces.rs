@@ -100,7 +100,9 @@ fn eventually(what: &str, limit: Duration, condition: impl Fn() -> bool) {
 /// Whether there are namespaces to be had; where not, says so.
 fn available() -> bool {
     let reason = Namespaces::unavailable();
-    reason.iter().for_each(|reason| println!("left out what needs namespaces: {reason}"));
+    if let Some(reason) = &reason {
+        println!("left out what needs namespaces: {reason}");
+    }
     reason.is_none()
 }
 
@@ -116,7 +118,9 @@ fn nothing_is_left_of_a_node_however_its_owner_ends() {
         owner.leaves_nothing();
     }
     let mut owner = Owner::start(71_004);
-    processes(&owner.sleep).iter().for_each(|sleep| send("KILL", sleep));
+    for sleep in processes(&owner.sleep) {
+        send("KILL", &sleep);
+    }
     assert!(owner.process.wait().unwrap().success());
     assert!(owner.left().is_empty(), "{:?}", owner.left());
 }
