@@ -118,8 +118,8 @@ fn nothing_is_left_of_a_node_however_its_owner_ends() {
         owner.leaves_nothing();
     }
     let mut owner = Owner::start(71_004);
-    for sleep in &processes(&owner.sleep) {
-        send("KILL", sleep);
+    for sleep in processes(&owner.sleep) {
+        send("KILL", &sleep);
     }
     assert!(owner.process.wait().unwrap().success());
     assert!(owner.left().is_empty(), "{:?}", owner.left());
