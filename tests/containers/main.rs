@@ -18,6 +18,7 @@ mod health;
 mod memory;
 mod namespace;
 mod rollout;
+mod secrets;
 mod stop;
 mod volumes;
 
@@ -75,6 +76,12 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
         }
         rollout {
             a_rolling_update_loses_no_request,
+        }
+        secrets {
+            a_container_gets_the_values_of_its_secrets,
+            a_container_gets_the_variables_of_its_files,
+            a_private_image_is_pulled_with_its_credentials,
+            a_private_image_is_not_pulled_with_others,
         }
         stop {
             a_container_that_handles_its_stop_signal_ends_in_its_own_way,
