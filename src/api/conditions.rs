@@ -197,8 +197,9 @@ impl<'a> Conditions<'a> {
         self.set(ConditionType::Exact, holds, reason, message)
     }
 
-    /// The conditions, in the order in which they were set.
-    pub fn build(self) -> Vec<Condition> {
+    /// The conditions: those that there were in the order that they have, then new ones in the order in which they were set.
+    pub fn build(mut self) -> Vec<Condition> {
+        keep_order(self.previous, &mut self.built);
         self.built
     }
 
@@ -216,6 +217,13 @@ impl<'a> Conditions<'a> {
         });
         self
     }
+}
+
+/// Puts conditions into the order that those before them have. They are a map by type, in which the API server keeps what is there in
+/// its place: in an order of our own they would differ from what was written for ever, and be written for ever.
+pub fn keep_order(previous: &[Condition], conditions: &mut [Condition]) {
+    let place = |condition: &Condition| previous.iter().position(|old| old.type_ == condition.type_);
+    conditions.sort_by_key(|condition| place(condition).unwrap_or(previous.len()));
 }
 
 #[cfg(test)]
@@ -245,6 +253,17 @@ mod tests {
         let types: Vec<_> =
             Conditions::new(&[], None, at(0)).summary(&summary).build().into_iter().map(|c| c.type_).collect();
         assert_eq!(types, ["Ready"]);
+    }
+
+    #[test]
+    fn conditions_that_there_were_keep_their_places_and_new_ones_come_last() {
+        let named = ["spec.loadBalancers".to_owned()];
+        let ready = Summary::Ready(Reason::SteadyState, String::new());
+        let before = Conditions::new(&[], None, at(0)).summary(&ready).not_implemented(&named).build();
+        let waiting = Summary::Reconciling(Reason::Scaling, String::new());
+        let after = Conditions::new(&before, None, at(1)).summary(&waiting).not_implemented(&named).build();
+        let types: Vec<_> = after.into_iter().map(|condition| condition.type_).collect();
+        assert_eq!(types, ["Ready", "NotImplemented", "Reconciling"]);
     }
 
     #[test]

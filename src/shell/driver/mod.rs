@@ -18,7 +18,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::conditions::{Conditions, Reason, Summary};
+use crate::api::conditions::{Conditions, Reason, Summary, keep_order};
 use crate::api::names::Uid;
 use crate::domain::Plan;
 use crate::shell::Context;
@@ -463,6 +463,7 @@ fn report_refusal<R: Reconciler>(
     conditions.extend(
         kept.into_iter().filter(|condition| !matches!(condition.type_.as_str(), "Ready" | "Reconciling" | "Stalled")),
     );
+    keep_order(&previous, &mut conditions);
     *R::conditions(status) = conditions;
 }
 
