@@ -39,8 +39,18 @@ struct Owner {
 impl Owner {
     fn start(number: u32) -> Self {
         let seconds = format!("{number}.{}", std::process::id());
-        let process = Command::new(env!("CARGO_BIN_EXE_test-cluster"))
-            .args(["inside", "sh", "-c", NODE, "node", &seconds])
+        // What runs in the background of a shell ignores Ctrl-C, and so does what it starts.
+        let process = Command::new("env")
+            .args([
+                "--default-signal=INT",
+                env!("CARGO_BIN_EXE_test-cluster"),
+                "inside",
+                "sh",
+                "-c",
+                NODE,
+                "node",
+                &seconds,
+            ])
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -68,7 +78,11 @@ impl Owner {
     }
 
     fn leaves_nothing(mut self) {
-        self.process.wait().unwrap();
+        let ended = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(ended.elapsed() < LIMIT, "the owner ends");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         eventually("the process ends", LIMIT, || processes(&self.sleep).is_empty());
         eventually("cgroups and folder go", LIMIT, || self.left().is_empty());
         assert!(!Path::new("/var/lib/kubelet-of-test").exists());
