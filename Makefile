@@ -23,7 +23,7 @@ bench: ## Measure Longshore beside a Deployment, and its planning; BENCH="rollou
 SEEDS ?= 200
 sim: ## Simulate the operator: SEEDS=n seeds from FROM=n on, then a rollout with a crash at every write
 	SEEDS=$(SEEDS) $(CARGO) test --locked --test simulation any_seed_holds -- --nocapture
-	SWEEP=all $(CARGO) test --locked --test simulation interrupted_at_any_write -- --nocapture
+	SWEEP=all $(CARGO) test --locked --test simulation interrupted_at_any_write comes_back_to a_restart_neither -- --nocapture
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check

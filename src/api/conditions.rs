@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use serde::{Deserialize, Deserializer};
 
 /// Longest message that the API server takes.
 const MESSAGE_MAX: usize = 32_768;
@@ -25,6 +26,8 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    const ALL: [Self; 5] = [Self::Ready, Self::Reconciling, Self::Stalled, Self::NotImplemented, Self::Exact];
+
     /// As it stands in `conditions[].type`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,6 +38,14 @@ impl ConditionType {
             Self::Exact => "Exact",
         }
     }
+}
+
+/// Reads the conditions that are ours. Others may have their own on the same object ("map" lists are shared): what we have to tell
+/// does not change with them.
+pub(super) fn own_conditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
+    let mut conditions = Option::<Vec<Condition>>::deserialize(deserializer)?.unwrap_or_default();
+    conditions.retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
+    Ok(conditions)
 }
 
 /// The closed set of reasons, for people and for alerts.
@@ -228,7 +239,10 @@ pub fn keep_order(previous: &[Condition], conditions: &mut [Condition]) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::api::ServiceStatus;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -264,6 +278,19 @@ mod tests {
         let after = Conditions::new(&before, None, at(1)).summary(&waiting).not_implemented(&named).build();
         let types: Vec<_> = after.into_iter().map(|condition| condition.type_).collect();
         assert_eq!(types, ["Ready", "NotImplemented", "Reconciling"]);
+    }
+
+    #[test]
+    fn the_conditions_of_others_are_not_read() {
+        let condition = |type_| {
+            json!({
+                "type": type_, "status": "True", "reason": "Any", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let status: ServiceStatus =
+            serde_json::from_value(json!({ "conditions": [condition("Audited"), condition("Ready")] })).unwrap();
+        let types: Vec<_> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+        assert_eq!(types, ["Ready"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod logging;
 mod manifest;
 pub mod names;
 mod nulls;
+mod other_versions;
 mod placement;
 mod service;
 mod tags;

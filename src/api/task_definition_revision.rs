@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::TaskDefinitionSpec;
-use crate::api::nulls::empty_if_null;
+use crate::api::conditions::own_conditions;
+use crate::api::other_versions::none_if_unknown;
 
 /// A numbered snapshot of a task definition. The members of the task definition stand next to the number.
 #[derive(CustomResource, Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -53,11 +54,11 @@ pub struct RevisionStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Conditions, one of each type.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "own_conditions", skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// Whether new tasks and services may use the revision.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub status: Option<RevisionState>,
     /// When the revision was registered.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -175,6 +175,10 @@ impl Reconciler for Services {
         // The starts count on the places that the stops make: not one of them before all of those are through.
         many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
         many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
+        // Nor on the place of a task whose stop got no clear answer, before it is known what became of it.
+        if context.caches.tasks.is_stop_uncertain(&seen.uid) {
+            starts.clear();
+        }
         // A pod whose Secret is not there yet would wait for the kubelet to try again.
         many::send(made.iter().map(|derived| secrets.make(derived))).await?;
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };

@@ -25,7 +25,8 @@ pub(crate) fn difference(store: &Store) -> Option<String> {
     services.or(stuck).or(strays)
 }
 
-fn of_service(store: &Store, service: &Value) -> Option<String> {
+/// What is not as it should be of one service; nothing if all is well.
+pub(crate) fn of_service(store: &Store, service: &Value) -> Option<String> {
     let id = name(service);
     let desired = number(service, "/spec/desiredCount");
     let family = text(service, "/spec/taskDefinition");

@@ -7,33 +7,43 @@
 //! | F3 500, 503, 504, 429 with Retry-After | `refusals` |
 //! | F4 409 on status writes for some rounds | `conflicts` |
 //! | F5 watch: end, cut, 410, repeated events, compaction | `watches` |
-//! | F6 stale lists | not here: a list without a version is consistent on every supported server |
+//! | F6 stale lists | `stale_reads`, for what is asked for without wanting the newest; `Lagging` in `process.rs` |
 //! | F7 events delivered late, for minutes | `late_events` |
 //! | F8 parent deleted and made again | `people.rs` |
 //! | F9, F10 pods relabelled, orphaned, deleted, evicted | `monkey.rs` |
 //! | F11 pods that never start, end, are rejected or do not go | `kubelet.rs`, `scheduler.rs` |
-//! | F12 two operators at once | `Seed::two_operators` |
+//! | F12 two operators at once | `Ledger::lenient`, `Simulation::Two` |
 //! | F13 403 for a while | `refusals` |
 //! | F14 clock jumps | `World::jump` |
 //! | F15 creates refused | `quotas` |
+//! | F16 others change our objects | `admission.rs`; `monkey.rs` |
+//! | F17 stored objects of other versions, and junk | `isolation.rs` |
+//! | F18 deletions in any order | `people.rs`, for what a service refers to |
+//! | F19 many services at once | `many.rs` |
 //! | F20 SIGTERM at any write | `sweep.rs` |
 //! | F21 scale during a rollout | `people.rs` |
-//! | F22 rollouts superseded | `people.rs` |
+//! | F22 rollouts superseded, rolled back | `people.rs` |
+//! | F23 targets late, failing, never told of | `targets.rs` |
+//! | F24 panics | `isolation.rs` |
+//! | F25 huge inputs | `limits.rs` |
 //!
-//! F13's leases, F16, F17, F19, F23 (load balancers), F24 and F25 are not here: there is nothing yet that they could hit, or
-//! another test does it better. F18 is here for what a service refers to.
+//! F13's leases are not here: there is no leader election. Of the invariants I13 is not: there is nothing that is scheduled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_test_apiserver::{After, Before, Call, Change, Delivery, Failure, FaultPlan, Verb};
+use longshore_test_apiserver::{After, Before, Call, Change, Delivery, Failure, FaultPlan, Lag, Verb};
 use longshore_test_chance::Chance;
 use serde_json::Value;
 use std::sync::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::world::lock;
+
+/// How long the server cannot be asked.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// How the operator is to be interrupted at a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,8 @@ pub(crate) enum Moment {
     After,
     /// Told to stop while it is carried out.
     Stop,
+    /// Not at all: the server says that it has failed, which may mean anything, and cannot be asked for a while.
+    Unclear,
 }
 
 /// Which faults there are.
@@ -56,11 +68,24 @@ pub(crate) struct Classes {
     pub(crate) watches: bool,
     pub(crate) late_events: bool,
     pub(crate) quotas: bool,
+    pub(crate) stale_reads: bool,
+    /// Not faults, but they stay: what a mesh and a load balancer controller add to pods.
+    pub(crate) sidecars: bool,
+    pub(crate) targets: bool,
 }
 
 impl Classes {
+    /// What is left of them when everything works again.
+    pub(crate) fn calm(self) -> Self {
+        Self { sidecars: self.sidecars, targets: self.targets, ..Self::default() }
+    }
+
     /// Each of them, or not: faults that always come together hide each other's bugs.
-    pub(crate) fn draw(chance: &mut Chance) -> Self {
+    pub(crate) fn draw(chance: &mut Chance, seed: u64) -> Self {
+        // From numbers of their own, so that the seeds of before draw what they drew.
+        let mut later = Chance::new(seed, 6);
+        let stale_reads = later.happens(500);
+        let (sidecars, targets) = (later.happens(400), later.happens(400));
         let mut half = || chance.happens(500);
         Self {
             refusals: half(),
@@ -69,17 +94,27 @@ impl Classes {
             watches: half(),
             late_events: half(),
             quotas: half(),
+            stale_reads,
+            sidecars,
+            targets,
         }
     }
 }
 
 /// The state that world and server share.
 pub(crate) struct Control {
+    began: Instant,
     chance: Chance,
+    lags: Chance,
     pub(crate) classes: Classes,
     /// Clients that were killed: nobody hears them.
     pub(crate) dead: BTreeSet<String>,
     pub(crate) interrupt: Option<(u64, Moment)>,
+    /// Most requests a second that are answered, and how many have been in which.
+    pub(crate) budget: Option<u32>,
+    spent: (u64, u32),
+    /// Until when no object can be read.
+    silent_until: Option<Instant>,
     /// Writes of operators so far.
     pub(crate) writes: u64,
     /// How an operator is to be interrupted now, and which.
@@ -94,10 +129,15 @@ pub(crate) struct Faults(pub(crate) Arc<Mutex<Control>>);
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(Control {
+            began: Instant::now(),
             chance: Chance::new(seed, 1),
+            lags: Chance::new(seed, 7),
             classes: Classes::default(),
             dead: BTreeSet::new(),
             interrupt: None,
+            budget: None,
+            spent: (0, 0),
+            silent_until: None,
             writes: 0,
             interrupted: None,
             wake: Arc::new(Notify::new()),
@@ -131,6 +171,17 @@ impl Control {
         })
     }
 
+    /// "Too many requests", as priority and fairness says it.
+    fn over_budget(&mut self, second: u64) -> Option<Failure> {
+        let budget = self.budget?;
+        if self.spent.0 != second {
+            self.spent = (second, 0);
+        }
+        self.spent.1 += 1;
+        let over = self.spent.1 > budget;
+        over.then(|| Failure::new(429, "TooManyRequests", "too many requests, please try again later").retry_after(1))
+    }
+
     fn interrupt(&mut self, moment: Moment, actor: &str) {
         self.interrupt = None;
         self.interrupted = Some((moment, actor.to_owned()));
@@ -154,11 +205,20 @@ impl FaultPlan for Faults {
                     return Before::Hang;
                 }
                 Some((at, Moment::Stop)) if at == index => control.interrupt(Moment::Stop, &call.actor),
+                Some((at, Moment::Unclear)) if at == index => {
+                    control.interrupt = None;
+                    control.silent_until = Some(Instant::now() + SILENCE);
+                    return Before::Refuse(control.latency(), Failure::new(500, "InternalError", "etcd is in trouble"));
+                }
                 _ => {}
             }
         }
+        if call.verb == Verb::Get && control.silent_until.is_some_and(|until| Instant::now() < until) {
+            return Before::Refuse(control.latency(), Failure::new(500, "InternalError", "etcd is in trouble"));
+        }
         let latency = control.latency();
-        if let Some(failure) = control.refusal(call) {
+        let second = control.began.elapsed().as_secs();
+        if let Some(failure) = control.over_budget(second).or_else(|| control.refusal(call)) {
             return Before::Refuse(latency, failure);
         }
         if control.classes.lost_answers && call.verb.is_mutating() && control.chance.happens(20) {
@@ -183,6 +243,14 @@ impl FaultPlan for Faults {
             return if control.chance.happens(300) { After::Hang } else { After::Break(latency) };
         }
         After::Answer(latency)
+    }
+
+    fn lag(&mut self, _: &Call) -> Lag {
+        let mut control = lock(&self.0);
+        if !control.classes.stale_reads || control.lags.happens(300) {
+            return Lag::default();
+        }
+        Lag { revisions: control.lags.between(1, 60), time: Duration::from_secs(control.lags.below(30)) }
     }
 
     fn deliver(&mut self, _: &Call, _: &Change) -> Delivery {

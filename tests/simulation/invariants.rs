@@ -8,9 +8,11 @@ use longshore_test_apiserver::{Call, Change, Commit, Failure, Observer, Store, V
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::failures::Failures;
 use crate::scheduler::hash;
 use crate::task::{
-    PODS, REVISIONS, SERVICES, bounds, is_deleting, is_healthy, is_live, label, number, service_of, text, uid,
+    PODS, REVISIONS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, label, number, place, service_of,
+    text, uid,
 };
 use crate::view::View;
 use crate::world::lock;
@@ -34,18 +36,32 @@ pub(crate) struct Ledger {
     /// The last of them, and its body.
     pub(crate) last_written: String,
     pub(crate) log: VecDeque<String>,
-    /// Whether two operators run: floor, ceiling and places are promised for one.
-    pub(crate) two_operators: bool,
+    /// Whether two operators run of which one may be late. Each keeps the floor by what it has been told; the rest is promised
+    /// for one operator.
+    pub(crate) lenient: bool,
     /// Operators that were killed. What of them is still in memory asks for nothing that anybody hears.
     pub(crate) dead: BTreeSet<String>,
-    /// Whether everything is printed at once.
+    /// Whether everything is printed at once (`LOG=all`), and what each operator is told (`LOG=views`).
     loud: bool,
+    tells_views: bool,
     views: BTreeMap<String, View>,
     /// What the asker of a request that is still being carried out had seen when it asked.
     asked: BTreeMap<u64, View>,
     /// The pods that each operator has deleted.
     deleted: BTreeMap<String, BTreeSet<String>>,
     recent: BTreeMap<(String, String), VecDeque<Instant>>,
+    failures: Failures,
+}
+
+/// What a person who reads the log wants to know of a pod or a service.
+fn in_short(object: &Value) -> String {
+    let deployments = object.pointer("/status/deployments").and_then(Value::as_array).into_iter().flatten();
+    let deployments = deployments.map(|one| {
+        let failures = number(one, "/deploymentCircuitBreaker/failureCount");
+        format!("{} {} {} {failures}", text(one, "/id"), text(one, "/status"), text(one, "/rolloutState"))
+    });
+    let deployments: Vec<String> = deployments.collect();
+    format!("{}{}", place(object), deployments.join(", "))
 }
 
 /// The observer that keeps the ledger.
@@ -66,13 +82,15 @@ impl Ledger {
             last_write: began,
             last_written: String::new(),
             log: VecDeque::new(),
-            two_operators: false,
+            lenient: false,
             dead: BTreeSet::new(),
             loud: std::env::var_os("LOG").is_some(),
+            tells_views: std::env::var_os("LOG").is_some_and(|log| log == "views"),
             views: BTreeMap::new(),
             asked: BTreeMap::new(),
             deleted: BTreeMap::new(),
             recent: BTreeMap::new(),
+            failures: Failures::default(),
         }
     }
 
@@ -126,6 +144,9 @@ impl Ledger {
                 _ => self.object_written(call, change),
             }
         }
+        if change.key.resource == PODS {
+            self.failures.see(change, is_operator(call));
+        }
         if change.key.resource == SERVICES
             && let (Some(before), Some(after)) = (&change.before, &change.after)
         {
@@ -156,19 +177,16 @@ impl Ledger {
         let siblings: Vec<&Arc<Value>> = store.all(PODS).filter(|one| service_of(one) == Some(owner)).collect();
         // I3: one live task for each place. An operator whose view is a minute old, beside one that has gone on, may fill a
         // place again under a name that has become free.
-        let place = |pod: &Value| {
-            (label(pod, labels::DEPLOYMENT).to_owned(), crate::task::annotation(pod, labels::SLOT).to_owned())
-        };
-        let twins = siblings.iter().filter(|one| is_live(one) && place(one) == place(pod)).count();
-        self.require(twins <= 1 || self.two_operators, "I3", || format!("{twins} live tasks in the place of {name}"));
+        let slot = |pod: &Value| (label(pod, labels::DEPLOYMENT).to_owned(), annotation(pod, labels::SLOT).to_owned());
+        let twins = siblings.iter().filter(|one| is_live(one) && slot(one) == slot(pod)).count();
+        self.require(twins <= 1 || self.lenient, "I3", || format!("{twins} live tasks in the place of {name}"));
         // I1: the ceiling of the service as it is, or as the operator has seen it.
         let live = siblings.iter().filter(|one| is_live(one)).count();
         let now = store.all(SERVICES).find(|service| uid(service) == owner).map(|service| bounds(service).1);
         let view = commit.request.and_then(|number| self.asked.get(&number));
         let seen = view.and_then(|view| view.ceiling(owner));
-        // Of two operators that know of different revisions each fills the service with its own.
-        if let Some(ceiling) = now.max(seen).filter(|_| !self.two_operators) {
-            self.require(live <= ceiling, "I1", || {
+        if let Some(ceiling) = now.max(seen) {
+            self.require(live <= ceiling || self.lenient, "I1", || {
                 format!("{live} live tasks with {name}, and the ceiling is {ceiling}")
             });
         }
@@ -195,15 +213,20 @@ impl Ledger {
             self.note(&format!("{actor} deletes {name}: {tampered}"));
             return;
         };
-        let deleted = self.deleted.entry(actor).or_default();
-        deleted.insert(uid(pod).to_owned());
+        self.deleted.entry(actor.clone()).or_default().insert(uid(pod).to_owned());
         let service = store.all(SERVICES).find(|service| uid(service) == owner);
-        if self.two_operators || !is_healthy(pod) || service.is_none_or(|service| is_deleting(service)) {
+        if !is_healthy(pod) || service.is_none_or(|service| is_deleting(service)) {
             return;
         }
-        let view = commit.request.and_then(|number| self.asked.get(&number));
-        let Some(verdict) = view.map(|view| view.judge(&owner, deleted)) else { return };
-        self.require(verdict.is_ok(), "I2", || format!("the stop of {name}: {}", verdict.err().unwrap_or_default()));
+        let Some(view) = commit.request.and_then(|number| self.asked.get(&number)) else { return };
+        let own = view.judge(&owner, &self.deleted[&actor]);
+        // An operator that has taken over, or runs beside, is to go on from what the other one has done.
+        let all: BTreeSet<String> = self.deleted.values().flatten().cloned().collect();
+        let together = view.judge(&owner, &all).or_else(|verdict| if self.lenient { Ok(()) } else { Err(verdict) });
+        self.require(own.is_ok(), "I2", || format!("the stop of {name}: {}", own.err().unwrap_or_default()));
+        self.require(together.is_ok(), "I2", || {
+            format!("the stop of {name}, with those of others: {}", together.err().unwrap_or_default())
+        });
     }
 
     /// I8: of what people write only status and finalizers are ours. I5: a revision never changes.
@@ -224,6 +247,9 @@ impl Ledger {
 
     fn status_written(&mut self, before: &Value, after: &Value) {
         let name = text(after, "/metadata/name");
+        if let Some(wrong) = self.failures.judge(before, after) {
+            self.broke("I9", &format!("{name}: {wrong}"));
+        }
         let deployments = after.pointer("/status/deployments").and_then(Value::as_array);
         let primaries = deployments.into_iter().flatten().filter(|one| text(one, "/status") == "PRIMARY").count();
         self.require(primaries <= 1, "I6", || format!("{name} has {primaries} PRIMARY deployments"));
@@ -268,7 +294,8 @@ impl Observer for Watchdog {
         // kube names an event by the real time.
         let name = if call.resource.plural == "events" { text(&call.body, "/note") } else { name };
         let sub = call.subresource.as_deref().unwrap_or_default();
-        let line = format!("{:<14} {:?} {} {name} {sub} {code}", call.actor, call.verb, call.resource.plural);
+        let place = place(&call.body);
+        let line = format!("{:<14} {:?} {} {name} {sub} {code} {place}", call.actor, call.verb, call.resource.plural);
         ledger.note(&line);
     }
 
@@ -278,6 +305,15 @@ impl Observer for Watchdog {
     }
 
     fn delivered(&mut self, watch: &Call, object: &Value, gone: bool) {
-        lock(&self.0).views.entry(watch.actor.to_string()).or_default().change(&watch.resource.id(), object, gone);
+        let mut ledger = lock(&self.0);
+        if ledger.tells_views {
+            let what = [(gone, "gone"), (is_deleting(object), "stopping"), (is_healthy(object), "healthy")];
+            let what: Vec<&str> = what.into_iter().filter_map(|(is_so, word)| is_so.then_some(word)).collect();
+            let (name, version) = (text(object, "/metadata/name"), text(object, "/metadata/resourceVersion"));
+            let what = format!("{} {} {}", what.join(" "), text(object, "/status/phase"), in_short(object));
+            let (elapsed, told) = (ledger.began.elapsed().as_secs_f64(), &watch.actor);
+            eprintln!("{elapsed:9.3}   told {told} {} {name} v{version} {what}", watch.resource.plural);
+        }
+        ledger.views.entry(watch.actor.to_string()).or_default().change(&watch.resource.id(), object, gone);
     }
 }

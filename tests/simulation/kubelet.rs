@@ -1,6 +1,6 @@
 //! The kubelets: they start what is bound to their node, probe it, and stop it when it is to go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +8,8 @@ use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
-use crate::task::{PODS, condition, is_deleting, name, text, uid};
+use crate::admission::SIDECAR;
+use crate::task::{PODS, condition, gates, is_deleting, name, says, text, uid};
 use crate::world::World;
 
 /// What becomes of a pod.
@@ -38,8 +39,11 @@ struct Known {
     running_since: Option<Timestamp>,
     stopping_since: Option<Timestamp>,
     /// What was last reported, so that nothing is reported twice.
-    reported: Option<State>,
+    reported: Option<Report>,
 }
+
+/// What there is to report, and whether the pod waits for nothing else before it is Ready.
+type Report = (State, bool);
 
 /// What there is to report of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +59,14 @@ pub(crate) struct Kubelets {
     chance: Chance,
     /// How many in a thousand pods come to a bad end.
     pub(crate) trouble: u64,
+    /// An image that exits at once.
+    pub(crate) breaks: Option<String>,
     pods: BTreeMap<String, Known>,
 }
 
 impl Kubelets {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { chance: Chance::new(seed, 2), trouble: 0, pods: BTreeMap::new() }
+        Self { chance: Chance::new(seed, 2), trouble: 0, breaks: None, pods: BTreeMap::new() }
     }
 
     /// From now on everything that can still run well does.
@@ -103,14 +109,19 @@ impl Kubelets {
         let now = Timestamp::from_second(world.now().as_second()).unwrap();
         let bound = |pod: &&Arc<Value>| !text(pod, "/spec/nodeName").is_empty();
         let pods: Vec<Arc<Value>> = world.server.read(|store| store.all(PODS).filter(bound).cloned().collect());
-        self.pods.retain(|known, _| pods.iter().any(|pod| uid(pod) == known));
-        for pod in pods {
-            if !self.pods.contains_key(uid(&pod)) {
-                let known = self.meet(now);
-                self.pods.insert(uid(&pod).to_owned(), known);
+        let there: BTreeSet<&str> = pods.iter().map(|pod| uid(pod)).collect();
+        self.pods.retain(|known, _| there.contains(known.as_str()));
+        for pod in &pods {
+            if !self.pods.contains_key(uid(pod)) {
+                let mut known = self.meet(now);
+                let image = text(pod, "/spec/containers/0/image");
+                if self.breaks.as_deref() == Some(image) {
+                    known.fate = Fate::Exits(0, 1);
+                }
+                self.pods.insert(uid(pod).to_owned(), known);
             }
-            if let Some(known) = self.pods.get_mut(uid(&pod)) {
-                known.step(world, &pod, now);
+            if let Some(known) = self.pods.get_mut(uid(pod)) {
+                known.step(world, pod, now);
             }
         }
     }
@@ -126,9 +137,9 @@ impl Known {
                 world.act("kubelet", Verb::Delete, PODS, name(pod), None, options);
             }
         } else if !matches!(text(pod, "/status/phase"), "Failed" | "Succeeded") {
-            let state = self.state(now);
-            if self.reported.replace(state) != Some(state) {
-                let status = self.status(state, pod, now);
+            let report = (self.state(now), gates(pod).all(|gate| says(pod, gate)));
+            if self.reported.replace(report) != Some(report) {
+                let status = self.status(report, pod, now);
                 world.act("kubelet", Verb::Merge, PODS, name(pod), Some("status"), json!({ "status": status }));
             }
         }
@@ -154,7 +165,11 @@ impl Known {
     }
 
     /// The status. The time of its condition is that at which it became what it is.
-    fn status(&self, state: State, pod: &Value, now: Timestamp) -> Value {
+    fn status(&self, (state, open): Report, pod: &Value, now: Timestamp) -> Value {
+        let sidecar_runs = |name: &Value| name == SIDECAR && matches!(state, State::Exited(_));
+        let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+        let containers = containers.into_iter().flatten();
+        let goes_on = containers.clone().any(|container| sidecar_runs(&container["name"]));
         let started = self.running_since.unwrap_or(now).to_string();
         let (phase, ready, state) = match state {
             State::Rejected => {
@@ -165,24 +180,34 @@ impl Known {
             State::Exited(code) => {
                 let exit =
                     json!({ "exitCode": code, "reason": "Error", "startedAt": started, "finishedAt": now.to_string() });
-                (if code == 0 { "Succeeded" } else { "Failed" }, false, json!({ "terminated": exit }))
+                let phase = match code {
+                    _ if goes_on => "Running",
+                    0 => "Succeeded",
+                    _ => "Failed",
+                };
+                (phase, false, json!({ "terminated": exit }))
             }
         };
-        let container = |container: &Value| json!({ "name": container["name"], "ready": ready, "restartCount": 0, "image": container["image"], "imageID": "", "state": state });
-        let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
-        let says = if ready { "True" } else { "False" };
-        let before = condition(pod, "Ready").filter(|before| text(before, "/status") == says);
-        let changed_at =
-            before.map_or_else(|| now.to_string(), |before| text(before, "/lastTransitionTime").to_owned());
+        let container = |container: &Value| {
+            let runs_on = sidecar_runs(&container["name"]);
+            let state = if runs_on { json!({ "running": { "startedAt": started } }) } else { state.clone() };
+            json!({ "name": container["name"], "ready": ready || runs_on, "restartCount": 0, "image": container["image"], "imageID": "", "state": state })
+        };
+        let statuses: Vec<Value> = containers.map(container).collect();
+        let ours = [("ContainersReady", ready), ("Ready", ready && open)];
+        let ours = ours.map(|(type_, holds)| {
+            let says = if holds { "True" } else { "False" };
+            let before = condition(pod, type_).filter(|before| text(before, "/status") == says);
+            let since = before.map_or_else(|| now.to_string(), |before| text(before, "/lastTransitionTime").to_owned());
+            json!({ "type": type_, "status": says, "lastTransitionTime": since })
+        });
+        let others = pod.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+        let others = others.filter(|one| ours.iter().all(|ours| text(ours, "/type") != text(one, "/type")));
         json!({
             "phase": phase,
             "startTime": self.bound.to_string(),
-            "conditions": [{
-                "type": "Ready",
-                "status": says,
-                "lastTransitionTime": changed_at,
-            }],
-            "containerStatuses": containers.into_iter().flatten().map(container).collect::<Vec<_>>(),
+            "conditions": others.chain(&ours).collect::<Vec<_>>(),
+            "containerStatuses": statuses,
         })
     }
 }

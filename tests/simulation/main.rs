@@ -10,10 +10,16 @@
     reason = "what goes wrong in the world of a test fails the test"
 )]
 
+mod admission;
+mod breaker;
 mod convergence;
+mod failures;
 mod faults;
 mod invariants;
+mod isolation;
 mod kubelet;
+mod limits;
+mod many;
 mod monkey;
 mod operator;
 mod people;
@@ -22,7 +28,9 @@ mod scenario;
 mod scheduler;
 mod seeds;
 mod sweep;
+mod targets;
 mod task;
+mod twin;
 mod upgrade;
 mod view;
 mod world;
@@ -47,9 +55,24 @@ fn any_seed_holds() {
     seeds::check(&seeds::asked_for());
 }
 
+/// A simulation of each sort, interrupted at any write.
+fn check_interrupted(simulation: fn(Option<(u64, faults::Moment)>) -> Simulation) {
+    let undisturbed = simulation(None).run();
+    assert_eq!(undisturbed.broken, None);
+    seeds::check(&sweep::at_each(undisturbed.writes, simulation));
+}
+
 #[test]
 fn a_rollout_survives_an_operator_that_is_interrupted_at_any_write() {
-    let undisturbed = Simulation::Rollout(None).run();
-    assert_eq!(undisturbed.broken, None);
-    seeds::check(&sweep::interruptions(undisturbed.writes));
+    check_interrupted(Simulation::Rollout);
+}
+
+#[test]
+fn a_rollout_survives_an_operator_that_comes_back_to_a_server_that_lags() {
+    check_interrupted(Simulation::Lagging);
+}
+
+#[test]
+fn a_restart_neither_loses_a_failure_nor_counts_one_twice() {
+    check_interrupted(Simulation::Breaker);
 }

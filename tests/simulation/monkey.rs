@@ -7,21 +7,26 @@ use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
-use crate::task::{PODS, name};
+use crate::task::{PODS, SERVICES, name};
 use crate::world::World;
+
+/// The condition that another controller has on services.
+pub(crate) const FOREIGN_CONDITION: &str = "Audited";
 
 /// Deletes, evicts, ends and relabels pods.
 pub(crate) struct Monkey {
     chance: Chance,
+    services: Chance,
     made: u64,
 }
 
 impl Monkey {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { chance: Chance::new(seed, 5), made: 0 }
+        Self { chance: Chance::new(seed, 5), services: Chance::new(seed, 10), made: 0 }
     }
 
     pub(crate) fn step(&mut self, world: &World) {
+        self.mark_a_service(world);
         if !self.chance.happens(20) {
             return;
         }
@@ -42,6 +47,30 @@ impl Monkey {
             7 => merge(json!({ "metadata": { "labels": { "seen-by": "monkey" } } })),
             _ => self.plant(world),
         };
+    }
+
+    /// Another controller has its own label, and its own condition, on services.
+    fn mark_a_service(&mut self, world: &World) {
+        if !self.services.happens(15) {
+            return;
+        }
+        let services: Vec<Arc<Value>> = world.server.read(|store| store.all(SERVICES).cloned().collect());
+        let Some(service) = self.services.one_of(&services) else { return };
+        let number = self.services.below(3);
+        if self.services.happens(500) {
+            let label = json!({ "metadata": { "labels": { "audit": number.to_string() } } });
+            world.act("auditor", Verb::Merge, SERVICES, name(service), None, label);
+        } else {
+            let condition = json!({
+                "type": FOREIGN_CONDITION, "status": "True", "reason": format!("Level{number}"), "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            });
+            let status = json!({
+                "apiVersion": service["apiVersion"], "kind": service["kind"], "metadata": { "name": name(service) },
+                "status": { "conditions": [condition] },
+            });
+            world.act("auditor", Verb::Apply, SERVICES, name(service), Some("status"), status);
+        }
     }
 
     /// A pod with our labels that no service owns.

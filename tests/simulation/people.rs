@@ -1,28 +1,38 @@
 //! People: they write what they want, and change their minds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::task::{CLUSTERS, DEFINITIONS, SERVICES, name};
+use crate::task::{CLUSTERS, DEFINITIONS, SERVICES, condition, name, text};
 use crate::world::World;
 
 /// Minimum and maximum healthy percent.
 const PERCENTS: [(i64, i64); 7] = [(100, 200), (50, 100), (50, 200), (0, 100), (75, 150), (100, 150), (0, 200)];
 
+/// How long people wait for what they have tried.
+const HELPED_AGAIN: Duration = Duration::from_mins(3);
+
 /// What people want.
 pub(crate) struct People {
     chance: Chance,
+    /// Which services have a circuit breaker, and of which sort.
+    breakers: Chance,
     names: Vec<&'static str>,
+    /// When a service that has given up was last given something new.
+    helped: BTreeMap<&'static str, Instant>,
     image: u64,
 }
 
 impl People {
     pub(crate) fn new(seed: u64, services: usize) -> Self {
         let names = ["web", "api", "job"].into_iter().take(services).collect();
-        Self { chance: Chance::new(seed, 4), names, image: 1 }
+        Self { chance: Chance::new(seed, 4), breakers: Chance::new(seed, 9), names, helped: BTreeMap::new(), image: 1 }
     }
 
     /// Everything that there is to be.
@@ -45,11 +55,18 @@ impl People {
 
     fn serve(&mut self, world: &World, name: &str) {
         let (least, most) = self.chance.one_of(&PERCENTS).copied().unwrap_or((100, 200));
-        let spec = json!({
+        let mut spec = json!({
             "taskDefinition": name,
             "desiredCount": self.chance.between(1, 5),
             "deploymentConfiguration": { "minimumHealthyPercent": least, "maximumPercent": most },
         });
+        if self.breakers.happens(500) {
+            spec["deploymentConfiguration"]["deploymentCircuitBreaker"] = json!({
+                "enable": true,
+                "rollback": self.breakers.happens(500),
+                "resetOnHealthyTask": self.breakers.happens(500),
+            });
+        }
         create(world, SERVICES, "Service", name, &spec);
     }
 
@@ -127,6 +144,20 @@ impl People {
         self.restore(world);
     }
 
+    /// Whoever sees that a deployment has failed tries another one, after a while.
+    fn help(&mut self, world: &World, name: &'static str) {
+        let service = world.server.read(|store| store.get(SERVICES, World::NAMESPACE, name).cloned());
+        let gave_up = service
+            .as_ref()
+            .and_then(|service| condition(service, "Ready"))
+            .is_some_and(|ready| matches!(text(ready, "/reason"), "DeploymentFailed" | "RolledBack"));
+        let lately = self.helped.get(name).is_some_and(|at| at.elapsed() < HELPED_AGAIN);
+        if gave_up && !lately {
+            self.helped.insert(name, Instant::now());
+            self.release(world, name);
+        }
+    }
+
     /// Creates what is not there; a service only once its task definition is there to stay.
     pub(crate) fn restore(&mut self, world: &World) {
         for name in self.names.clone() {
@@ -141,11 +172,13 @@ impl People {
             if !served && !going {
                 create(world, SERVICES, "Service", name, &json!({ "taskDefinition": name, "desiredCount": 3 }));
             }
+            self.help(world, name);
         }
     }
 }
 
-fn create(world: &World, resource: &str, kind: &str, name: &str, spec: &Value) {
+/// A person creates an object.
+pub(crate) fn create(world: &World, resource: &str, kind: &str, name: &str, spec: &Value) {
     let object = json!({
         "apiVersion": "ecs.longshore.dev/v1alpha1",
         "kind": kind,

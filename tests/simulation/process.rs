@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use longshore_test_chance::{fix_addresses_of_children, seed_thread};
 use serde_json::{Value, json};
 
-use crate::faults::Moment;
-use crate::{scenario, sweep};
+use crate::faults::{Classes, Moment};
+use crate::{breaker, scenario, sweep};
 
 /// Says to the process which simulation it is.
 const VARIABLE: &str = "LONGSHORE_SIMULATION";
@@ -22,8 +22,14 @@ const MARK: &str = "outcome: ";
 pub(crate) enum Simulation {
     /// That of a seed.
     Seed(u64),
+    /// That of a seed, with two operators at once who are to keep what one keeps.
+    Two(u64),
     /// A rollout, and where it is interrupted.
     Rollout(Option<(u64, Moment)>),
+    /// The same, and whenever a watch begins anew the server lags.
+    Lagging(Option<(u64, Moment)>),
+    /// A deployment that fails, and where it is interrupted.
+    Breaker(Option<(u64, Moment)>),
 }
 
 /// What came of a simulation.
@@ -39,20 +45,28 @@ pub(crate) struct Outcome {
 
 impl Simulation {
     fn to_text(self) -> String {
+        let at = |interrupt: Option<(u64, Moment)>| {
+            interrupt.map_or_else(String::new, |(write, moment)| format!(" {write} {moment:?}"))
+        };
         match self {
             Self::Seed(seed) => format!("seed {seed}"),
-            Self::Rollout(None) => "rollout".to_owned(),
-            Self::Rollout(Some((write, moment))) => format!("rollout {write} {moment:?}"),
+            Self::Two(seed) => format!("two {seed}"),
+            Self::Rollout(interrupt) => format!("rollout{}", at(interrupt)),
+            Self::Lagging(interrupt) => format!("lagging{}", at(interrupt)),
+            Self::Breaker(interrupt) => format!("breaker{}", at(interrupt)),
         }
     }
 
     fn from_text(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let (kind, number, moment) = (words.next()?, words.next().and_then(|word| word.parse().ok()), words.next());
-        let moments = [Moment::Before, Moment::After, Moment::Stop];
+        let moments = [Moment::Before, Moment::After, Moment::Stop, Moment::Unclear];
         let moment = moments.into_iter().find(|one| moment == Some(format!("{one:?}").as_str()));
         match kind {
             "seed" => Some(Self::Seed(number?)),
+            "two" => Some(Self::Two(number?)),
+            "lagging" => Some(Self::Lagging(number.zip(moment))),
+            "breaker" => Some(Self::Breaker(number.zip(moment))),
             _ => Some(Self::Rollout(number.zip(moment))),
         }
     }
@@ -87,16 +101,21 @@ impl Simulation {
     fn run_here(self) -> Outcome {
         // The order in which those are polled who could be polled at once is part of the seed.
         let order = match self {
-            Self::Seed(seed) => seed,
-            Self::Rollout(_) => 1,
+            Self::Seed(seed) | Self::Two(seed) => seed,
+            Self::Rollout(_) | Self::Lagging(_) | Self::Breaker(_) => 1,
         };
         seed_thread(order);
         fastrand::seed(order);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             match self {
-                Self::Seed(seed) => scenario::of_seed(seed).await,
-                Self::Rollout(interrupt) => sweep::rollout(interrupt).await,
+                Self::Seed(seed) => scenario::of_seed(seed, false).await,
+                Self::Two(seed) => scenario::of_seed(seed, true).await,
+                Self::Rollout(interrupt) => sweep::rollout(interrupt, Classes::default()).await,
+                Self::Lagging(interrupt) => {
+                    sweep::rollout(interrupt, Classes { stale_reads: true, watches: true, ..Classes::default() }).await
+                }
+                Self::Breaker(interrupt) => breaker::trip(interrupt).await,
             }
         })
     }

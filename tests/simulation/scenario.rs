@@ -16,6 +16,8 @@ use crate::operator::Operator;
 use crate::people::People;
 use crate::process::Outcome;
 use crate::scheduler::Scheduler;
+use crate::targets::Targets;
+use crate::twin;
 use crate::world::{World, lock};
 
 /// How often everybody looks around.
@@ -35,7 +37,8 @@ const SETTLED: Duration = Duration::from_secs(20);
 pub(crate) struct Cast {
     pub(crate) world: World,
     pub(crate) people: People,
-    kubelets: Kubelets,
+    pub(crate) kubelets: Kubelets,
+    targets: Targets,
     scheduler: Scheduler,
     monkey: Option<Monkey>,
     operators: Vec<Operator>,
@@ -46,17 +49,19 @@ pub(crate) struct Cast {
     stragglers: Duration,
 }
 
-/// The simulation of a seed.
-pub(crate) async fn of_seed(seed: u64) -> Outcome {
+/// The simulation of a seed. `strict` is with two operators, for whom everything is to hold that holds for one.
+pub(crate) async fn of_seed(seed: u64, strict: bool) -> Outcome {
     let mut chance = Chance::new(seed, 0);
     let services = usize::try_from(chance.between(1, 3)).unwrap_or(1);
     let mut cast = Cast::new(seed, services);
-    let operators = if chance.happens(150) { 2 } else { 1 };
-    lock(&cast.world.ledger).two_operators = operators == 2;
+    let two = chance.happens(150) || strict;
+    let operators = if two { 2 } else { 1 };
+    lock(&cast.world.ledger).lenient = operators == 2 && !strict;
     cast.kubelets.trouble = [0, 100, 400][usize::try_from(chance.below(3)).unwrap_or(0)];
+    cast.targets.trouble = cast.kubelets.trouble;
     cast.scheduler.trouble = [0, 0, 150][usize::try_from(chance.below(3)).unwrap_or(0)];
     cast.monkey = chance.happens(600).then(|| Monkey::new(seed));
-    cast.world.let_fail(Classes::draw(&mut chance));
+    cast.world.let_fail(Classes::draw(&mut chance, seed));
     let (crashes, jumps, compactions) = (chance.happens(400), chance.happens(250), chance.happens(300));
     for _ in 0..operators {
         cast.start_operator();
@@ -80,7 +85,7 @@ pub(crate) async fn of_seed(seed: u64) -> Outcome {
         cast.tick().await;
     }
     cast.calm_down();
-    cast.become_right().await
+    cast.become_right(seed).await
 }
 
 impl Cast {
@@ -90,6 +95,7 @@ impl Cast {
         Self {
             people: People::new(seed, services),
             kubelets: Kubelets::new(seed),
+            targets: Targets::new(seed),
             scheduler,
             monkey: None,
             operators: Vec::new(),
@@ -112,6 +118,7 @@ impl Cast {
     /// Everybody looks around once; an operator that is interrupted is started again.
     pub(crate) async fn tick(&mut self) {
         self.kubelets.step(&self.world);
+        self.targets.step(&self.world);
         self.scheduler.step(&self.world);
         if let Some(monkey) = &mut self.monkey {
             monkey.step(&self.world);
@@ -127,11 +134,16 @@ impl Cast {
         }
     }
 
-    /// Another version of the operator takes over.
-    pub(crate) async fn upgrade(&mut self, build_pod: PodBuilder) {
+    /// All operators end.
+    pub(crate) async fn stop(&mut self) {
         for operator in std::mem::take(&mut self.operators) {
             operator.stop().await;
         }
+    }
+
+    /// Another version of the operator takes over.
+    pub(crate) async fn upgrade(&mut self, build_pod: PodBuilder) {
+        self.stop().await;
         self.build_pod = build_pod;
         self.start_operator();
     }
@@ -144,6 +156,7 @@ impl Cast {
         match moment {
             Moment::Before | Moment::After => operator.kill(&self.world).await,
             Moment::Stop => operator.stop().await,
+            Moment::Unclear => unreachable!("nobody is interrupted by it"),
         }
         sleep(Duration::from_secs(1)).await;
         self.start_operator();
@@ -153,11 +166,13 @@ impl Cast {
     pub(crate) fn calm_down(&mut self) {
         lock(&self.world.ledger).note("quiet");
         self.stragglers = STRAGGLERS;
-        self.world.let_fail(Classes::default());
+        let classes = lock(&self.world.faults.0).classes;
+        self.world.let_fail(classes.calm());
         self.world.jump(SignedDuration::ZERO);
         lock(&self.world.faults.0).interrupt = None;
         self.monkey = None;
         self.kubelets.heal();
+        self.targets.heal();
         self.scheduler.trouble = 0;
         self.people.calm_down(&self.world);
     }
@@ -186,11 +201,29 @@ impl Cast {
         }
     }
 
-    /// The end of every simulation: everything becomes right, and then nothing is written (I10).
-    pub(crate) async fn become_right(mut self) -> Outcome {
+    /// Waits until nothing has been written for a while.
+    pub(crate) async fn settle(&mut self) {
+        let began = Instant::now();
+        while lock(&self.world.ledger).last_write.elapsed() < SETTLED && began.elapsed() < BOUND {
+            self.tick().await;
+        }
+    }
+
+    /// The end of most simulations: everything becomes right, and as it would have been without faults.
+    pub(crate) async fn become_right(mut self, seed: u64) -> Outcome {
         if let Some(difference) = self.converge().await {
             lock(&self.world.ledger).broken.push(format!("ESR: {difference}"));
         }
+        if !self.is_broken()
+            && let Some(difference) = twin::difference(&self.world, seed).await
+        {
+            lock(&self.world.ledger).broken.push(format!("ESR: {difference}"));
+        }
+        self.be_quiet(difference).await
+    }
+
+    /// Nothing is written any more (I10), and nothing becomes wrong.
+    pub(crate) async fn be_quiet(mut self, difference: fn(&Store) -> Option<String>) -> Outcome {
         let (began, writes) = (Instant::now(), lock(&self.world.ledger).writes);
         let mut revision = 0;
         while began.elapsed() < QUIET && !self.is_broken() {

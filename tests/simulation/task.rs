@@ -45,6 +45,32 @@ pub(crate) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value>
     conditions.into_iter().flatten().find(|condition| text(condition, "/type") == type_)
 }
 
+/// Whether a condition of an object is true.
+pub(crate) fn says(object: &Value, type_: &str) -> bool {
+    condition(object, type_).is_some_and(|condition| text(condition, "/status") == "True")
+}
+
+/// Whether a pod waits for a condition before it is Ready.
+pub(crate) fn has_gate(pod: &Value, gate: &str) -> bool {
+    gates(pod).any(|one| one == gate)
+}
+
+/// The conditions that a pod waits for before it is Ready.
+pub(crate) fn gates(pod: &Value) -> impl Iterator<Item = &str> {
+    let gates = pod.pointer("/spec/readinessGates").and_then(Value::as_array).into_iter().flatten();
+    gates.map(|gate| text(gate, "/conditionType"))
+}
+
+/// Deployment, slot and attempt of a task, for a person who reads the log.
+pub(crate) fn place(pod: &Value) -> String {
+    let deployment: String = label(pod, labels::DEPLOYMENT).chars().rev().take(4).collect();
+    let number = |name| annotation(pod, name);
+    if deployment.is_empty() {
+        return String::new();
+    }
+    format!("{deployment}/{}/{}", number(labels::SLOT), number(labels::ATTEMPT))
+}
+
 /// The uid of the service that a pod is a task of. One whose labels or annotations somebody has taken away is a task of none.
 pub(crate) fn service_of(pod: &Value) -> Option<&str> {
     let says_so = label(pod, labels::MANAGED_BY) == labels::MANAGED_BY_LONGSHORE
@@ -66,9 +92,7 @@ pub(crate) fn is_live(pod: &Value) -> bool {
 
 /// RUNNING and healthy: it counts towards the floor.
 pub(crate) fn is_healthy(pod: &Value) -> bool {
-    is_live(pod)
-        && text(pod, "/status/phase") == "Running"
-        && condition(pod, "Ready").is_some_and(|ready| text(ready, "/status") == "True")
+    is_live(pod) && text(pod, "/status/phase") == "Running" && says(pod, "Ready")
 }
 
 /// Floor and ceiling of a service.

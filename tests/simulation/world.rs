@@ -8,6 +8,7 @@ use longshore_test_apiserver::{ApiServer, Verb};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::admission;
 use crate::faults::{Classes, Faults};
 use crate::invariants::{Ledger, Watchdog};
 
@@ -45,6 +46,7 @@ impl World {
         server.set_observer(Watchdog(ledger.clone()));
         let faults = Faults::new(seed);
         server.set_faults(faults.clone());
+        server.set_admission(admission::admit(faults.clone()));
         let world = Self { server, faults, ledger, began, jumped: Arc::default() };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": Self::NAMESPACE } });
         world.act_on("person", Verb::Create, "namespaces", ("", ""), None, namespace);

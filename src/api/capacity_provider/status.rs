@@ -5,7 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::nulls::empty_if_null;
+use crate::api::conditions::own_conditions;
+use crate::api::other_versions::none_if_unknown;
 
 /// What the operator reports of a capacity provider.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -15,11 +16,11 @@ pub struct CapacityProviderStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Conditions, one of each type.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "own_conditions", skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// State of the capacity provider as ECS shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub status: Option<CapacityProviderState>,
     /// Number of nodes the provider stands for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::nulls::empty_if_null;
+use crate::api::other_versions::none_if_unknown;
 
 /// A deployment of a service: one task definition and one configuration on its way into, in, or out of use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,7 +30,7 @@ pub struct Deployment {
     /// When its state last changed.
     pub updated_at: Time,
     /// How far the rollout has come.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub rollout_state: Option<RolloutState>,
     /// Why the rollout is in that state.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +41,7 @@ pub struct Deployment {
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub used_attempts: Vec<String>,
     /// What the circuit breaker has counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub deployment_circuit_breaker: Option<DeploymentCircuitBreakerStatus>,
     /// How the deployment's tasks have started so far: what the circuit breaker and the launch throttle go by.
     #[serde(default, skip_serializing_if = "Launches::is_empty")]

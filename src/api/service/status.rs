@@ -5,8 +5,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::conditions::own_conditions;
 use crate::api::names::RevisionName;
 use crate::api::nulls::empty_if_null;
+use crate::api::other_versions::{known_items, none_if_unknown};
 use crate::api::{Deployment, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask};
 
 /// What the operator reports of a service.
@@ -17,11 +19,11 @@ pub struct ServiceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Conditions, one of each type.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "own_conditions", skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// State of the service as ECS shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub status: Option<ServiceState>,
     /// Number of tasks the service aims for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,16 +41,16 @@ pub struct ServiceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<String>,
     /// Deployments, the PRIMARY one first.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "known_items", skip_serializing_if = "Vec::is_empty")]
     pub deployments: Vec<Deployment>,
     /// The last ten deployments, newest first, with what became of them.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "known_items", skip_serializing_if = "Vec::is_empty")]
     pub service_deployments: Vec<ServiceDeployment>,
     /// Latest events, newest first.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "known_items", skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ServiceEvent>,
     /// Latest stopped tasks, newest first.
-    #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "known_items", skip_serializing_if = "Vec::is_empty")]
     pub stopped_tasks: Vec<StoppedTask>,
     /// Highest deployment number ever given out; none is used twice.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::nulls::empty_if_null;
+use crate::api::other_versions::none_if_unknown;
 
 /// The record kept of a task that has stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +18,7 @@ pub struct StoppedTask {
     /// Id of its deployment.
     pub deployment: String,
     /// Kind of reason it stopped for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<StopCode>,
     /// Reason it stopped for, in the words of ECS.
     pub stopped_reason: String,

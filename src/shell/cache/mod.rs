@@ -4,6 +4,7 @@
 //! watch. Each watch here feeds its own cache and sends the objects it concerns to the controllers.
 
 mod definitions;
+mod newest;
 mod nodes;
 mod pod_size;
 mod ready;
@@ -13,6 +14,7 @@ mod triggers;
 mod watches;
 
 pub use definitions::{Definition, Definitions};
+pub use newest::newest_lists;
 pub use nodes::{NodeIndex, watch_nodes};
 pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;

@@ -308,6 +308,13 @@ impl TaskIndex {
         }
     }
 
+    /// Whether a task was asked to stop, and the API server has not said clearly whether it will: it may run on.
+    pub fn is_stop_uncertain(&self, service: &Uid) -> bool {
+        let index = self.lock();
+        let mut deleting = index.services.get(service).into_iter().flat_map(|tasks| tasks.deleting.values());
+        deleting.any(|deleting| deleting.in_flight.uncertain)
+    }
+
     /// Writes that have been in flight for too long: the watch may have missed what became of them.
     pub fn overdue(&self, service: &Uid) -> Vec<Overdue> {
         let index = self.lock();

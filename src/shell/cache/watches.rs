@@ -109,7 +109,7 @@ where
     events.map(named).flat_map(futures::stream::iter)
 }
 
-/// Keeps the index of task pods. `changed` is told the name and namespace of the service that a change concerns, the pod's node,
+/// Keeps the index of task pods, with an `api` whose [lists are the newest](crate::shell::cache::newest_lists). `changed` is told the name and namespace of the service that a change concerns, the pod's node,
 /// and whether there is hurry.
 pub async fn watch_tasks(
     api: Api<TaskPod>,

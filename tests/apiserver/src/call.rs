@@ -75,7 +75,7 @@ impl Call {
             body: Value::Null,
             query: BTreeMap::new(),
             metadata_only: false,
-            field_manager: None,
+            field_manager: (verb == Verb::Apply).then(|| actor.to_owned()),
             force: false,
         }
     }

@@ -79,6 +79,12 @@ impl Failure {
         Self::new(422, "Invalid", format!("{kind} {name:?} is invalid: {list}")).about(resource, name)
     }
 
+    /// A state is asked for that there is not yet.
+    pub(crate) fn from_the_future(wanted: u64, newest: u64) -> Self {
+        let message = format!("Too large resource version: {wanted}, current: {newest}");
+        Self::new(504, "Timeout", message).retry_after(1)
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }

@@ -47,12 +47,26 @@ pub enum Delivery {
     Gone,
 }
 
+/// How far the cache of a server is behind: there may be several servers, and the client has come to one that lags.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lag {
+    /// By how many revisions.
+    pub revisions: u64,
+    /// For how long.
+    pub time: Duration,
+}
+
 /// Decides about faults.
 pub trait FaultPlan: Send {
     /// Before a request is carried out.
     fn before(&mut self, call: &Call) -> Before;
     /// Before its answer is sent.
     fn after(&mut self, call: &Call, outcome: Result<&Value, &Failure>) -> After;
+    /// How far the cache is behind out of which a request is answered that does not ask for the newest state.
+    fn lag(&mut self, call: &Call) -> Lag {
+        let _ = call;
+        Lag::default()
+    }
     /// Before an event is sent to a watch.
     fn deliver(&mut self, watch: &Call, change: &Change) -> Delivery;
 }

@@ -30,6 +30,7 @@ mod delete;
 mod failure;
 mod faults;
 mod fields;
+mod limits;
 mod machine;
 mod object;
 mod read;
@@ -43,7 +44,7 @@ mod watch;
 
 pub use call::{Call, Verb};
 pub use failure::Failure;
-pub use faults::{After, Before, Commit, Delivery, FaultPlan, NoFaults, NoObserver, Observer};
+pub use faults::{After, Before, Commit, Delivery, FaultPlan, Lag, NoFaults, NoObserver, Observer};
 pub use fields::{Manager, Path, Step};
 pub use resource::ResourceType;
 pub use server::ApiServer;

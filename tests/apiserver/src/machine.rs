@@ -15,6 +15,8 @@ use crate::{apply, object};
 
 /// Tells the time.
 pub(crate) type Clock = Box<dyn Fn() -> Timestamp + Send>;
+/// Changes an object that is to be created.
+pub(crate) type Admission = Box<dyn FnMut(&Call, &mut Value) + Send>;
 
 /// The server without its network.
 pub(crate) struct Machine {
@@ -26,6 +28,9 @@ pub(crate) struct Machine {
     pub(crate) collects_garbage: bool,
     /// The request that is being carried out.
     pub(crate) request: Option<u64>,
+    /// How many revisions the state is behind that it is answered from, where it does not ask for the newest.
+    pub(crate) lag: u64,
+    pub(crate) admission: Admission,
 }
 
 impl Machine {
@@ -134,7 +139,9 @@ impl Machine {
             object::set_member(&mut new, "status", status.as_ref());
         }
         complete_pod(resource, &mut new);
-        Self::check(call, &mut new)?;
+        (self.admission)(call, &mut new);
+        Self::check(call, None, &mut new)?;
+        crate::limits::check(resource, &new)?;
         let managers = applied.unwrap_or_else(|| apply::update(call, None, &new, &[], &now));
         Ok(self.commit(call, &key, Some(new), managers))
     }
@@ -255,7 +262,8 @@ impl Machine {
             object::set(object::metadata(&mut new), system, kept);
         }
         tidy_metadata(&mut new);
-        Self::check(call, &mut new)?;
+        Self::check(call, Some(live), &mut new)?;
+        crate::limits::check(resource, &new)?;
         let had = object::finalizers(live);
         let added: Vec<&str> = object::finalizers(&new).into_iter().filter(|one| !had.contains(one)).collect();
         if object::is_deleting(live) && !added.is_empty() {
@@ -292,18 +300,15 @@ impl Machine {
         Ok(self.commit(call, &key, Some(new), managers))
     }
 
-    /// What the schema says of a custom resource.
-    fn check(call: &Call, new: &mut Value) -> Result<(), Failure> {
+    /// What the schema says of a custom resource. What it would not let in any more, but is there, may stay ("ratcheting").
+    fn check(call: &Call, live: Option<&Value>, new: &mut Value) -> Result<(), Failure> {
         let Some(schema) = &call.resource.schema else { return Ok(()) };
-        let keep = ["apiVersion", "kind", "metadata"].map(|name| (name, new.get(name).cloned()));
-        crate::schema::complete(new, schema);
-        for (name, value) in keep {
-            object::set_member(new, name, value.as_ref());
-        }
+        crate::schema::prune(&call.resource, new);
         let mut problems = Vec::new();
         for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let system = matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
-            if let Some(value) = new.get(name).filter(|_| !system) {
+            let unchanged = live.is_some_and(|live| live.get(name) == new.get(name));
+            if let Some(value) = new.get(name).filter(|_| !system && !unchanged) {
                 problems.extend(crate::schema::problems(value, schema, name));
             }
         }

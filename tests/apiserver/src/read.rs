@@ -14,12 +14,15 @@ use crate::store::ObjectKey;
 impl Machine {
     pub(crate) fn list(&self, call: &Call) -> Result<Value, Failure> {
         let selector = Selector::parse(call.query.get("labelSelector"), call.query.get("fieldSelector"))?;
-        let revision = self.store.revision();
+        let newest = self.store.revision();
         let number = |name: &str| call.query.get(name).and_then(|text| text.parse::<u64>().ok());
-        if let Some(wanted) = number("resourceVersion").filter(|wanted| *wanted > revision) {
-            let message = format!("Too large resource version: {wanted}, current: {revision}");
-            return Err(Failure::new(504, "Timeout", message).retry_after(1));
+        let wanted = number("resourceVersion");
+        if let Some(wanted) = wanted.filter(|wanted| *wanted > newest) {
+            return Err(Failure::from_the_future(wanted, newest));
         }
+        // Without a version the newest state is asked for; with one, any that is not older will do.
+        let oldest = wanted.map_or(newest, |wanted| newest.saturating_sub(self.lag).max(wanted));
+        let (revision, objects) = self.store.at(&call.resource.id(), oldest);
         let token = call.query.get("continue").filter(|token| !token.is_empty());
         let after = match token {
             None => None,
@@ -31,8 +34,8 @@ impl Machine {
                     (key.namespace.as_str(), key.name.as_str()) > (namespace.as_str(), name.as_str())
                 })
         };
-        let found = self.store.of(&call.resource.id()).filter(|(key, object)| is_next(key) && selector.matches(object));
-        let mut items: Vec<Arc<Value>> = found.map(|(_, object)| object.clone()).collect();
+        let found = objects.into_iter().filter(|(key, object)| is_next(key) && selector.matches(object));
+        let mut items: Vec<Arc<Value>> = found.map(|(_, object)| object).collect();
         let limit = number("limit").filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());
         let left = limit.map_or(0, |limit| items.len().saturating_sub(limit));
         items.truncate(limit.unwrap_or(usize::MAX));

@@ -3,6 +3,19 @@
 
 use serde_json::{Map, Value};
 
+use crate::object;
+use crate::resource::ResourceType;
+
+/// Drops and fills in as [`complete`] does, in a whole object: its system members are none of the schema's business.
+pub(crate) fn prune(resource: &ResourceType, object: &mut Value) {
+    let Some(schema) = &resource.schema else { return };
+    let kept = ["apiVersion", "kind", "metadata"].map(|name| (name, object.get(name).cloned()));
+    complete(object, schema);
+    for (name, value) in kept {
+        object::set_member(object, name, value.as_ref());
+    }
+}
+
 /// Drops what the schema does not know and `null`s that it does not allow, and fills in defaults.
 pub(crate) fn complete(value: &mut Value, schema: &Value) {
     match value {

@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::faults::{After, Before, FaultPlan, NoFaults, NoObserver, Observer};
 use crate::machine::{Clock, Machine};
 use crate::resource::ResourceTypes;
-use crate::store::Store;
+use crate::store::{ObjectKey, Store};
 use crate::watch::Watch;
 
 /// An API server. Clones are the same one.
@@ -71,7 +71,9 @@ impl Shared {
     }
 
     fn execute(&self, call: &Call, request: Option<u64>) -> Result<Value, Failure> {
+        let lag = if call.verb == Verb::List { self.faults().lag(call).revisions } else { 0 };
         let mut machine = self.lock();
+        machine.lag = lag;
         let before = machine.store.revision();
         machine.request = request;
         let outcome = machine.execute(call);
@@ -81,10 +83,15 @@ impl Shared {
         }
         drop(machine);
         if after > before {
-            lock(&self.written).push_back((after, Instant::now()));
-            self.news.send_replace(after);
+            self.tell(after);
         }
         outcome
+    }
+
+    /// Something was written just now.
+    fn tell(&self, revision: u64) {
+        lock(&self.written).push_back((revision, Instant::now()));
+        self.news.send_replace(revision);
     }
 }
 
@@ -99,6 +106,8 @@ impl ApiServer {
             observer: Box::new(NoObserver),
             collects_garbage: true,
             request: None,
+            lag: 0,
+            admission: Box::new(|_, _| {}),
         };
         Self {
             shared: Arc::new(Shared {
@@ -121,6 +130,25 @@ impl ApiServer {
         self.shared.lock().observer = Box::new(observer);
     }
 
+    /// Lets somebody change what is to be created from now on, as a mutating webhook does.
+    pub fn set_admission(&self, admission: impl FnMut(&Call, &mut Value) + Send + 'static) {
+        self.shared.lock().admission = Box::new(admission);
+    }
+
+    /// Puts an object into the store whatever its schema says: another one has let it in. What the schema does not know at all
+    /// is not there for anybody who reads.
+    pub fn plant(&self, resource: &str, (namespace, name): (&str, &str), mut object: Value) {
+        let mut machine = self.shared.lock();
+        if let Some(resource) = machine.resources.by_id(resource) {
+            crate::schema::prune(&resource, &mut object);
+        }
+        let key = ObjectKey { resource: resource.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+        machine.store.commit(&key, Some(object), Vec::new());
+        let revision = machine.store.revision();
+        drop(machine);
+        self.shared.tell(revision);
+    }
+
     /// Whether what has lost its owner goes with the write that took the owner (as at first), or when
     /// [`collect_garbage`](Self::collect_garbage) is called.
     pub fn collect_garbage_at_once(&self, at_once: bool) {
@@ -136,8 +164,7 @@ impl ApiServer {
         let after = machine.store.revision();
         drop(machine);
         if after > before {
-            lock(&self.shared.written).push_back((after, Instant::now()));
-            self.shared.news.send_replace(after);
+            self.shared.tell(after);
         }
     }
 

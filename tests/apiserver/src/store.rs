@@ -113,6 +113,21 @@ impl Store {
         self.history.get(from..)?.iter().find(|change| change.key.resource == resource)
     }
 
+    /// The objects of a kind as they were at a revision, or at the oldest one that is still remembered; and at which.
+    pub(crate) fn at(&self, resource: &str, revision: u64) -> (u64, BTreeMap<ObjectKey, Arc<Value>>) {
+        let revision = revision.max(self.compacted).min(self.revision);
+        let mut objects: BTreeMap<_, _> =
+            self.of(resource).map(|(key, object)| (key.clone(), object.clone())).collect();
+        let undone = self.history.iter().rev().take_while(|change| change.revision > revision);
+        for change in undone.filter(|change| change.key.resource == resource) {
+            match &change.before {
+                Some(before) => objects.insert(change.key.clone(), before.clone()),
+                None => objects.remove(&change.key),
+            };
+        }
+        (revision, objects)
+    }
+
     /// Forgets the history up to now, as etcd does every few minutes.
     pub(crate) fn compact(&mut self) {
         self.compacted = self.revision;

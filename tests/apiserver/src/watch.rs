@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::faults::Delivery;
+use crate::faults::{Delivery, Lag};
 use crate::machine::project;
 use crate::object;
 use crate::selector::Selector;
@@ -40,6 +40,8 @@ pub(crate) struct Watch {
     bookmarks: bool,
     news: Receiver<u64>,
     ends: Instant,
+    /// When the cache that it is served from has what it lacked.
+    caught_up: Instant,
     /// What is sent next without being asked about again.
     repeat: Option<(Value, bool)>,
     over: bool,
@@ -68,16 +70,28 @@ impl Watch {
         };
         let sends_initial = query("sendInitialEvents") == Some("true");
         let lasts = query("timeoutSeconds").and_then(|text| text.parse().ok()).map_or(LASTS, Duration::from_secs);
-        let (store, news) = (shared.lock(), shared.news());
+        // "0" is any state that the server has at hand; without a version, what begins with a state begins with the newest.
+        let at_hand = query("resourceVersion") == Some("0") || (sends_initial && asked.is_some());
+        let (machine, news) = (shared.lock(), shared.news());
+        let newest = machine.store.revision();
+        if let Some(wanted) = asked.filter(|asked| sends_initial && *asked > newest) {
+            return Err(Failure::from_the_future(wanted, newest));
+        }
+        let mut caught_up = Instant::now();
+        let mut revision = asked.unwrap_or(newest);
         let mut initial = VecDeque::new();
         if asked.is_none() || sends_initial {
-            let here = store.store.of(&call.resource.id()).filter(|(key, object)| {
+            let lag = if at_hand { shared.faults().lag(&call) } else { Lag::default() };
+            let oldest = newest.saturating_sub(lag.revisions).max(asked.unwrap_or(0));
+            let (at, objects) = machine.store.at(&call.resource.id(), oldest);
+            caught_up += lag.time;
+            let here = objects.into_iter().filter(|(key, object)| {
                 (call.namespace.is_empty() || key.namespace == call.namespace) && selector.matches(object)
             });
-            initial.extend(here.map(|(_, object)| object.clone()));
+            initial.extend(here.map(|(_, object)| object));
+            revision = at;
         }
-        let revision = asked.filter(|_| !sends_initial).unwrap_or_else(|| store.store.revision());
-        drop(store);
+        drop(machine);
         Ok(Self {
             shared: shared.clone(),
             selector,
@@ -87,6 +101,7 @@ impl Watch {
             bookmarks: query("allowWatchBookmarks") == Some("true"),
             news,
             ends: Instant::now() + lasts,
+            caught_up,
             repeat: None,
             over: false,
             call,
@@ -168,12 +183,12 @@ impl Watch {
             return match delivery {
                 Delivery::Later(after) => {
                     self.revision = change.revision;
-                    Next::Send(written + after, event, gone)
+                    Next::Send(self.caught_up.max(written + after), event, gone)
                 }
                 Delivery::Twice(after) => {
                     self.revision = change.revision;
                     self.repeat = Some((event.clone(), gone));
-                    Next::Send(written + after, event, gone)
+                    Next::Send(self.caught_up.max(written + after), event, gone)
                 }
                 Delivery::End => Next::End,
                 Delivery::Cut => {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 mod applying;
 mod deleting;
+mod limits;
 mod listing;
 mod patching;
 mod pods;
@@ -49,6 +50,7 @@ pub fn rows() -> Vec<Row> {
         statuses::rows(),
         applying::rows(),
         deleting::rows(),
+        limits::rows(),
         listing::rows(),
         watching::rows(),
         pods::rows(),

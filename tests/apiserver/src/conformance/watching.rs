@@ -12,7 +12,7 @@ use super::{Subject, suite, version};
 suite! {
     "a watch from a version shows what came after it, in order" => from_a_version,
     "a watch without a version begins with what is there" => without_a_version,
-    "a watch that asks for initial events is told where they end" => initial_events,
+    "initial events without a version are those of no older state than that of the request, and end with a mark" => newest_events,
     "an object that enters or leaves the selection of a watch is added or deleted there" => the_selection,
     "the event of a deletion has the last state and a newer version" => a_deletion,
     "a watch from a forgotten version is told so within the stream" => a_forgotten_version,
@@ -68,11 +68,17 @@ async fn without_a_version(subject: Subject) {
     assert_eq!(told, ["+one", "+two"]);
 }
 
-async fn initial_events(subject: Subject) {
-    subject.create("one", json!({})).await;
+async fn newest_events(subject: Subject) {
+    // With "0" any state will do that the server has at hand, and nothing can be said of it.
     let params = WatchParams::default().initial_events();
-    let events = events(&subject, &params, "0", 2).await;
-    assert_eq!(told(&events), ["+one", "end"]);
+    for number in 0..5 {
+        let object = subject.create(&format!("w{number}"), json!({})).await;
+        let events = events(&subject, &params, "", number + 2).await;
+        let WatchEvent::Bookmark(end) = events.last().unwrap() else { panic!("{:?}", told(&events)) };
+        assert_eq!(told(&events).last().unwrap(), "end");
+        let at: u64 = end.metadata.resource_version.parse().unwrap();
+        assert!(at >= version(&object).parse().unwrap());
+    }
 }
 
 async fn the_selection(subject: Subject) {
