@@ -45,7 +45,8 @@ pub(super) fn actions(view: &View<'_>, status: &ServiceStatus) -> Vec<Action> {
     let action = |stopped: &Stopped<'_>| {
         let task = stopped.task;
         if stopped.end.others_running {
-            Action::StopTask(Stop::whatever_its_state(task, StopCause::Ended))
+            // One that took too long to start may have become healthy in the meantime.
+            Action::StopTask(Stop::as_long_as_unchanged(task, StopCause::Ended))
         } else {
             Action::ForgetTask { pod: task.pod.clone(), uid: task.uid.clone() }
         }
