@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::{SignedDuration, Timestamp};
 use longshore::api::ServiceStatus;
 use longshore::api::names::{DeploymentId, Family, RevisionName, TaskKey, Uid};
-use longshore::domain::facts::{PendingWrites, Presence, ServiceTasks, TaskFact, Unannounced};
+use longshore::domain::facts::{PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
 use longshore::domain::placement::node::NodeFact;
 use longshore::domain::placement::resources::Resources;
 use longshore::domain::resolve::control::Control;
@@ -43,8 +43,9 @@ fn nodes() -> Nodes {
 }
 
 impl Seen {
-    /// A service of healthy tasks, the first `old` of them still of the revision before.
-    fn of(family: &Family, count: u32, old: u32) -> Self {
+    /// A service of healthy tasks, the first `old` of them still of the revision before, and the next `gone` gone: status has not
+    /// told of those yet.
+    fn of(family: &Family, count: u32, old: u32, gone: u32) -> Self {
         let uid = Uid("6d1a7c52-8f0b-4f0e-9c58-0d6b5b3f1e7a".to_owned());
         let revision = |number| RevisionName { family: family.clone(), number };
         let deployment = |number| DeploymentId::derive(&uid, number, &revision(number).to_string());
@@ -76,10 +77,20 @@ impl Seen {
                 stopped_for: None,
             })
         };
+        let gone_task = |slot: u32| {
+            let of_old = TaskFact::clone(&task(0));
+            let key = TaskKey { slot, ..of_old.key };
+            let pod = key.task_id(&uid).pod_name("web");
+            let uid = Uid(format!("uid of {pod}"));
+            let stopped_for = Some(StopCause::Scaling);
+            Arc::new(TaskFact { pod, uid, key, presence: Presence::Gone, stopped_for, ..of_old })
+        };
+        let gone: Vec<_> = (old..old.saturating_add(gone)).map(gone_task).collect();
+        let stopped = gone.iter().map(|task| task.task_id()).collect();
         let tasks = ServiceTasks {
-            tasks: (0..count).map(task).collect(),
+            tasks: (0..count).map(task).chain(gone).collect(),
             pending: PendingWrites::default(),
-            unannounced: Unannounced::default(),
+            unannounced: Unannounced { stopped, ..Unannounced::default() },
             images: BTreeMap::new(),
         };
         let mut seen =
@@ -131,11 +142,12 @@ fn service(revision: RevisionName, desired: u32) -> ResolvedService {
 /// Under 10 ms for 10,000 tasks, and the time for one task (`thrpt`) the same however many there are.
 fn plans(criterion: &mut Criterion) {
     let Ok(family) = "web".parse::<Family>() else { return };
-    for (situation, old_in) in [("at rest", None), ("mid-rollout", Some(2))] {
+    let situations = [("at rest", None, None), ("mid-rollout", Some(2), None), ("late in a rollout", Some(8), Some(2))];
+    for (situation, old_in, gone_in) in situations {
         let mut group = criterion.benchmark_group(format!("plan {situation}"));
         for count in [100_u32, 1_000, 10_000] {
-            let old = old_in.and_then(|part| count.checked_div(part)).unwrap_or(0);
-            let seen = Seen::of(&family, count, old);
+            let part = |part: Option<u32>| part.and_then(|part| count.checked_div(part)).unwrap_or(0);
+            let seen = Seen::of(&family, count, part(old_in), part(gone_in));
             group.throughput(Throughput::Elements(u64::from(count)));
             group.bench_with_input(BenchmarkId::from_parameter(count), &seen, |bencher, seen| {
                 bencher.iter(|| seen.plan());

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -187,18 +188,18 @@ impl TaskKey {
     pub fn task_id(&self, service: &Uid) -> TaskId {
         let (deployment, slot, attempt) = (self.deployment.0, self.slot, self.attempt);
         let digest = digest(&[&service.0, &deployment.to_string(), &slot.to_string(), &attempt.to_string()]);
-        TaskId(hex(&digest, 16))
+        TaskId(hex(&digest, 16).into())
     }
 }
 
 /// The id of a task: 32 hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(String);
+pub struct TaskId(Arc<str>);
 
 impl TaskId {
     /// The id at the end of a task pod's name.
     pub fn of_pod(pod: &str) -> Self {
-        Self(task_id_of_pod(pod).to_owned())
+        Self(task_id_of_pod(pod).into())
     }
 
     /// The name of the task's pod: `web` and the id. At most 63 characters, so that it serves as the host name too.

@@ -42,7 +42,7 @@ const LOOKS_MAX: usize = 64;
 const TASKS_PER_SECOND: i32 = 50;
 const COUNTS_INTERVAL_MAX: Duration = Duration::from_secs(10);
 
-/// How long a look at a pod may take.
+/// How long a look at an object may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The controller of services.
@@ -93,7 +93,8 @@ impl Reconciler for Services {
     async fn observe(context: &Context, object: &Service) -> Seen {
         let uid = Uid(object.uid().unwrap_or_default());
         look_for_overdue(context, object, &uid).await;
-        let (references, definitions) = look_up(context, object);
+        let (mut references, definitions) = look_up(context, object);
+        references.unobserved = unobserved(context, object, &references).await;
         let mut service = resolve(&object.spec, object.annotations(), &references);
         if let Ok(target) = &service.target
             && let Some(Err(problems)) = definitions.get(&target.revision)
@@ -304,7 +305,7 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
         object.status.as_ref().and_then(|status| status.task_definition.as_deref()?.parse::<RevisionName>().ok());
     let kept = object.status.iter().flat_map(ServiceStatus::revisions).collect::<BTreeSet<_>>();
 
-    let mut references = References { cluster, latest: None, pinned: None, running: None };
+    let mut references = References { cluster, latest: None, pinned: None, running: None, unobserved: None };
     let mut definitions = Definitions::new();
     for guard in context.caches.revisions.state() {
         let Some((name, revision)) = revision_in(&guard, namespace.as_deref()) else { continue };
@@ -327,6 +328,27 @@ fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
         }
     }
     (references, definitions)
+}
+
+/// The revision that status names, if it is newer than all that the watch has shown, and there. One that is not there any more
+/// was deleted, and what is known here is newer than status.
+async fn unobserved(context: &Context, object: &Service, references: &References) -> Option<RevisionName> {
+    let named = object.spec.task_definition.as_deref()?.parse().ok()?;
+    let running: RevisionName = object.status.as_ref()?.task_definition.as_deref()?.parse().ok()?;
+    if references.running.is_some() || !is_newer_in(&running, Some(&named), references.latest.as_ref()) {
+        return None;
+    }
+    let revisions: Api<TaskDefinitionRevision> =
+        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let name = running.object_name();
+    match tokio::time::timeout(LOOK_LIMIT, revisions.get_metadata_opt(&name)).await {
+        Ok(Ok(found)) => return found.map(|_| running),
+        Ok(Err(error)) => {
+            tracing::warn!(revision = %running, %error, "a revision that a service runs could not be looked at");
+        }
+        Err(_) => tracing::warn!(revision = %running, "a look at a revision that a service runs got no answer"),
+    }
+    None
 }
 
 /// The ServiceAccounts that the service's cluster has for task roles.

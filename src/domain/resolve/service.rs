@@ -97,6 +97,9 @@ pub struct References {
     pub pinned: Option<bool>,
     /// The revision of the PRIMARY deployment, if that can still be read.
     pub running: Option<RevisionName>,
+    /// The revision of the PRIMARY deployment if that is there, and newer than all that have been observed: status was written by
+    /// another operator, which was told of it first.
+    pub unobserved: Option<RevisionName>,
 }
 
 /// Resolves a service. What is missing is a waiting condition: it heals by itself once the missing object comes.
@@ -168,6 +171,12 @@ fn target(spec: &ServiceSpec, references: &References) -> Result<Target, Summary
     };
     let revision = match named.parse() {
         Err(error) => return Err(Summary::Stalled(Reason::InvalidSpec, format!("spec.taskDefinition: {error}"))),
+        // From what is known here the service would go back to an older revision, and forth again a moment later.
+        Ok(TaskDefinitionName::Latest(_)) if references.unobserved.is_some() => {
+            let newest = references.unobserved.iter().map(ToString::to_string).collect::<String>();
+            let message = format!("waiting to observe the revision {newest}, which runs already");
+            return Err(Summary::Reconciling(Reason::TaskDefinitionNotFound, message));
+        }
         Ok(TaskDefinitionName::Latest(family)) => references.latest.clone().ok_or_else(|| {
             let message = format!("waiting for the TaskDefinition {:?} to have an ACTIVE revision", family.as_str());
             Summary::Reconciling(Reason::TaskDefinitionNotFound, message)
@@ -209,7 +218,7 @@ mod tests {
 
     /// `web:2` is the latest ACTIVE revision, and nothing runs.
     fn references() -> References {
-        References { cluster: true, latest: Some(revision("web:2")), pinned: None, running: None }
+        References { cluster: true, latest: Some(revision("web:2")), pinned: None, running: None, unobserved: None }
     }
 
     fn target(change: &Value, references: &References) -> String {
@@ -231,6 +240,12 @@ mod tests {
                 pinned.clone(),
                 References { pinned: Some(true), ..references() },
                 "web:1",
+            ),
+            (
+                "what runs is not exchanged for an older revision because the newer one has not been observed yet",
+                json!({}),
+                References { unobserved: Some(revision("web:3")), ..references() },
+                "Reconciling TaskDefinitionNotFound: waiting to observe the revision web:3, which runs already",
             ),
             (
                 "an ARN means the same as its last part",

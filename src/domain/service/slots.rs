@@ -7,7 +7,7 @@
 //! The attempt comes from the pods that can be seen. Once the last pod of a slot has gone, only status remembers how far its
 //! count had come: [`SlotAttempts`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::api::names::{DeploymentId, TaskKey};
 use crate::domain::service::view::DeploymentTasks;
@@ -18,7 +18,20 @@ const SLOTS_MAX: usize = 1_000_000;
 /// An attempt for each of some slots: the highest of the tasks that have ended, or the one that something is known of. Kept in
 /// status as ranges: `0-3:1` says that the slots 0 to 3 have each held one task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SlotAttempts(BTreeMap<u32, u32>);
+pub(super) struct SlotAttempts(Vec<SlotAttempt>);
+
+/// By slot; each slot once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct SlotAttempt {
+    slot: u32,
+    attempt: u32,
+}
+
+impl SlotAttempt {
+    fn of(task: TaskKey) -> Self {
+        Self { slot: task.slot, attempt: task.attempt }
+    }
+}
 
 impl SlotAttempts {
     /// Reads the ranges in status. What does not read as a range is left out: a person has edited it.
@@ -29,15 +42,30 @@ impl SlotAttempts {
             Some((first.parse().ok()?, last.parse().ok()?, attempt.parse().ok()?))
         };
         let ranges = ranges.iter().filter_map(range);
-        let slots = ranges.flat_map(|(first, last, attempt)| (first..=last).map(move |slot| (slot, attempt)));
+        let slots =
+            ranges.flat_map(|(first, last, attempt)| (first..=last).map(move |slot| SlotAttempt { slot, attempt }));
         // A person may have written anything; it is to cost no memory.
-        Self(slots.take(SLOTS_MAX).collect())
+        Self::of(slots.take(SLOTS_MAX).collect())
+    }
+
+    /// Of several attempts in a slot the highest.
+    fn of(mut slots: Vec<SlotAttempt>) -> Self {
+        // What is ordered already, as nearly all of it is, costs one look at each.
+        slots.sort();
+        slots.dedup_by(|later, kept| {
+            let same = later.slot == kept.slot;
+            if same {
+                kept.attempt = later.attempt;
+            }
+            same
+        });
+        Self(slots)
     }
 
     /// The ranges for status.
     pub(super) fn to_ranges(&self) -> Vec<String> {
         let mut ranges: Vec<(u32, u32, u32)> = Vec::new();
-        for (&slot, &attempt) in &self.0 {
+        for &SlotAttempt { slot, attempt } in &self.0 {
             match ranges.last_mut() {
                 Some((_, last, same)) if *same == attempt && last.checked_add(1) == Some(slot) => *last = slot,
                 _ => ranges.push((slot, slot, attempt)),
@@ -51,29 +79,33 @@ impl SlotAttempts {
 
     /// The same after a pass: tasks that ended are entered.
     pub(super) fn after(mut self, tasks: &DeploymentTasks<'_>) -> Self {
-        for ended in tasks.ended() {
-            let attempt = self.0.entry(ended.key.slot).or_default();
-            *attempt = ended.key.attempt.max(*attempt);
-        }
-        self
+        self.0.extend(tasks.ended().map(|ended| SlotAttempt::of(ended.key)));
+        Self::of(self.0)
     }
 
     /// Enters one task.
     pub(super) fn enter(&mut self, task: TaskKey) {
-        self.0.insert(task.slot, task.attempt);
+        self.0.push(SlotAttempt::of(task));
+        *self = Self::of(std::mem::take(&mut self.0));
     }
 
     /// Whether this very task is entered.
     pub(super) fn has(&self, task: TaskKey) -> bool {
-        self.0.get(&task.slot) == Some(&task.attempt)
+        self.attempt(task.slot) == task.attempt
+    }
+
+    /// 0 where nothing is entered.
+    fn attempt(&self, slot: u32) -> u32 {
+        let at = self.0.binary_search_by_key(&slot, |of| of.slot);
+        at.ok().and_then(|at| self.0.get(at)).map_or(0, |of| of.attempt)
     }
 
     fn next(&self, slot: u32) -> u32 {
-        self.0.get(&slot).copied().unwrap_or(0).saturating_add(1)
+        self.attempt(slot).saturating_add(1)
     }
 }
 
-/// The keys of `count` new tasks: the lowest slots that no active task holds, each with its next attempt.
+/// The keys of `count` new tasks: the lowest slots that no active task holds, each with its next attempt. In `used` is what has ended.
 pub(super) fn vacant(
     deployment: DeploymentId,
     tasks: &DeploymentTasks<'_>,
@@ -84,7 +116,6 @@ pub(super) fn vacant(
         return Vec::new();
     }
     let taken: BTreeSet<u32> = tasks.active_keys().map(|key| key.slot).collect();
-    let used = used.clone().after(tasks);
     let key = |slot| TaskKey { deployment, slot, attempt: used.next(slot) };
     (0..u32::MAX).filter(|slot| !taken.contains(slot)).take(count).map(key).collect()
 }
@@ -106,7 +137,7 @@ mod tests {
 
     fn keys(tasks: &DeploymentTasks<'_>, used: &[&str], count: usize) -> Vec<(u32, u32)> {
         let used: Vec<String> = used.iter().map(|range| (*range).to_owned()).collect();
-        let keys = vacant(DeploymentId(1), tasks, &SlotAttempts::parse(&used), count);
+        let keys = vacant(DeploymentId(1), tasks, &SlotAttempts::parse(&used).after(tasks), count);
         keys.into_iter().map(|key| (key.slot, key.attempt)).collect()
     }
 

@@ -221,10 +221,10 @@ impl Findings<'_, '_> {
 
     /// "has begun draining connections": of tasks that were asked to stop while they ran, where there is a time for it.
     fn draining(&self) -> Vec<Notice> {
-        let stopped: BTreeSet<&TaskId> = self.seen.tasks.unannounced.stopped.iter().collect();
-        if stopped.is_empty() || self.seen.service.deregistration_delay == 0 {
+        if self.seen.service.deregistration_delay == 0 {
             return Vec::new();
         }
+        let stopped: BTreeSet<&TaskId> = self.seen.tasks.unannounced.stopped.iter().collect();
         let drains =
             |task: &&&TaskFact| matches!(task.state, TaskState::Running(_)) && stopped.contains(&task.task_id());
         let tasks =

@@ -1,6 +1,6 @@
 //! The tasks of a service as its scheduler counts them at a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -168,10 +168,12 @@ impl<'a> View<'a> {
         let recorded = Recorded::of(recorded);
         let mut view = Self::default();
         let mut creating = tasks.pending.creates.clone();
+        let draining_nodes: BTreeSet<&str> =
+            nodes.values().filter(|node| node.is_draining()).map(|node| node.name.as_str()).collect();
         for task in &tasks.tasks {
             creating.remove(&task.key);
             let leaving = task.presence != Presence::Present || tasks.pending.deletes.contains(&task.uid);
-            let draining = task.node.as_deref().and_then(|node| nodes.get(node)).is_some_and(NodeFact::is_draining);
+            let draining = task.node.as_deref().is_some_and(|node| draining_nodes.contains(node));
             view.count(task, leaving, draining, periods, now);
         }
         for tasks in view.deployments.values_mut() {

@@ -311,6 +311,7 @@ fn a_change_of_what_is_taken_from_changes_what_is_deployed_where_that_is_wanted(
             latest: None,
             pinned: Some(true),
             running: None,
+            unobserved: None,
         };
         let mut service = crate::domain::resolve::service::resolve(&spec, &BTreeMap::new(), &references);
         scene.plan().enter(&mut service, deploy_on_change);
