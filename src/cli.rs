@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use futures::FutureExt;
 use futures::future::join_all;
 use kube::client::ClientBuilder;
@@ -89,12 +89,12 @@ struct Run {
 #[derive(Debug, Args)]
 struct LeaderElection {
     /// Work only while holding a lease: of several operators one leads, and the others stand by. Without this, run one.
-    #[arg(long, env = "LONGSHORE_LEADER_ELECT", action = ArgAction::SetTrue)]
+    #[arg(long, env = "LONGSHORE_LEADER_ELECT")]
     leader_elect: bool,
     /// Namespace of the lease; the pod's own, or else the kubeconfig's, if left out.
     #[arg(long, env = "LONGSHORE_POD_NAMESPACE", value_parser = label)]
     leader_elect_namespace: Option<String>,
-    /// Name of the lease. Operators of one name do the same work; those of different namespaces to look after need two.
+    /// Name of the lease. Operators that look after the same namespaces share one, and no others do.
     #[arg(long, env = "LONGSHORE_LEASE_NAME", default_value = "longshore", value_parser = label)]
     lease_name: String,
 }
