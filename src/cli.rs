@@ -224,7 +224,7 @@ impl Run {
             ready.send_replace(false);
         }
         let client = builder(config)?.with_layer(&leader.fence()).build();
-        let (ended, leader) = leader.while_leading(self.control(client, scopes, stop)).await?;
+        let (ended, leader) = leader.while_leading(Box::pin(self.control(client, scopes, stop))).await?;
         // What may still arrive has to arrive before another operator begins: then the lease is left to expire.
         if ended == Ended::Finished {
             leader.release().await;

@@ -64,7 +64,7 @@ impl Operator {
                 return asked.elapsed();
             }
             let log = namespace.log();
-            assert!(asked.elapsed() < Duration::from_secs(60), "{} does not lead, but {holder:?}\n{log}", self.name);
+            assert!(asked.elapsed() < Duration::from_mins(1), "{} does not lead, but {holder:?}\n{log}", self.name);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

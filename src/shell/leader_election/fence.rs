@@ -122,6 +122,11 @@ mod tests {
     use super::*;
     use crate::domain::leader_election::{LEASE_DURATION, RENEW_DEADLINE};
 
+    /// Until when a leader leads that has just renewed its lease.
+    fn deadline() -> Instant {
+        Instant::now().checked_add(RENEW_DEADLINE).unwrap()
+    }
+
     /// A server that answers after a while, behind the fence of a leader that has just renewed its lease.
     struct World {
         renewal: watch::Sender<Instant>,
@@ -132,7 +137,7 @@ mod tests {
 
     impl World {
         fn new(takes: Duration) -> Self {
-            let (renewal, leadership) = Leadership::until(Instant::now() + RENEW_DEADLINE);
+            let (renewal, leadership) = Leadership::until(deadline());
             Self { renewal, fence: Fence(leadership), takes, begun: Arc::default() }
         }
 
@@ -187,7 +192,7 @@ mod tests {
         let world = World::new(Duration::from_secs(25));
         let renewals = async {
             loop {
-                world.renewal.send_replace(Instant::now() + RENEW_DEADLINE);
+                world.renewal.send_replace(deadline());
                 sleep(Duration::from_secs(2)).await;
             }
         };

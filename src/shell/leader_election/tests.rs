@@ -100,7 +100,7 @@ impl World {
 /// The wall clock, which goes as the time that is paused does.
 fn now() -> impl Fn() -> Timestamp + Send + Sync + 'static {
     let began = Instant::now();
-    move || Timestamp::UNIX_EPOCH + SignedDuration::try_from(began.elapsed()).unwrap()
+    move || Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from(began.elapsed()).unwrap()).unwrap()
 }
 
 /// Whether what is behind the fence may write.
