@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use futures::FutureExt;
 use futures::future::join_all;
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -15,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::api::names::dns_label;
 use crate::controllers;
-use crate::controllers::run::Inputs;
+use crate::controllers::run::{Ended, Inputs};
+use crate::domain::leader_election::Loss;
 use crate::domain::pod;
 use crate::import::{self, RenderError, Source};
 use crate::shell::admin::{self, AdminError};
@@ -23,6 +26,7 @@ use crate::shell::cache::Scope;
 use crate::shell::clock::Clock;
 use crate::shell::events::Events;
 use crate::shell::features;
+use crate::shell::leader_election::Candidate;
 use crate::shell::telemetry::{self, FilterError, LogFormat};
 
 /// Amazon ECS semantics on any Kubernetes cluster.
@@ -74,9 +78,31 @@ struct Run {
     /// Which log lines are written, as a filter of tracing-subscriber.
     #[arg(long, env = "LONGSHORE_LOG_FILTER", default_value = "info")]
     log_filter: String,
-    /// Name of this process, in the Events that it publishes.
+    /// Name of this process, in the Events that it publishes and in the lease that it holds.
     #[arg(long, env = "LONGSHORE_POD_NAME")]
     pod_name: Option<String>,
+    #[command(flatten)]
+    leader_election: LeaderElection,
+}
+
+/// Which of several operators works.
+#[derive(Debug, Args)]
+struct LeaderElection {
+    /// Work only while holding a lease: of several operators one leads, and the others stand by. Without this, run one.
+    #[arg(long, env = "LONGSHORE_LEADER_ELECT")]
+    leader_elect: bool,
+    /// Namespace of the lease; the pod's own, or else the kubeconfig's, if left out.
+    #[arg(long, env = "LONGSHORE_POD_NAMESPACE", value_parser = label)]
+    leader_elect_namespace: Option<String>,
+    /// Name of the lease. Operators that look after the same namespaces share one, and no others do.
+    #[arg(long, env = "LONGSHORE_LEASE_NAME", default_value = "longshore", value_parser = label)]
+    lease_name: String,
+}
+
+/// The name of a namespace or a lease.
+fn label(name: &str) -> Result<String, String> {
+    let problem = || format!("{name:?} is no name that Kubernetes takes: use lower-case letters, digits and hyphens");
+    (dns_label(name, 63) == name).then(|| name.to_owned()).ok_or_else(problem)
 }
 
 /// The namespaces to look after; none stands for all.
@@ -88,12 +114,7 @@ impl FromStr for Namespaces {
 
     fn from_str(list: &str) -> Result<Self, String> {
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let checked = names.map(|name| {
-            let problem =
-                || format!("{name:?} is not the name of a namespace: use lower-case letters, digits and hyphens");
-            (dns_label(name, 63) == name).then(|| name.to_owned()).ok_or_else(problem)
-        });
-        checked.collect::<Result<_, _>>().map(Self)
+        names.map(label).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -121,6 +142,9 @@ pub enum Error {
     /// The client could not be built.
     #[error("the Kubernetes client cannot be set up: {0}")]
     Client(#[source] Box<kube::Error>),
+    /// Another operator leads, or may lead soon.
+    #[error("the leadership is lost: {0}")]
+    Leadership(#[from] Loss),
     /// The process cannot be told to stop.
     #[error("SIGTERM cannot be listened for: {0}")]
     Signal(#[source] std::io::Error),
@@ -166,46 +190,85 @@ impl Run {
         let mut config = Config::infer().await.map_err(|source| Error::Config(Box::new(source)))?;
         // The default repeats any request, POST included, for minutes; what has to be tried again is decided by a new pass.
         config.default_retry = false;
-        let client = Client::try_from(config).map_err(|source| Error::Client(Box::new(source)))?;
 
         let stop = CancellationToken::new();
+        stop_on_signals(stop.clone())?;
+        // A standby is ready: otherwise a new version's would keep the old one from being taken away.
+        let standby = self.leader_election.leader_elect;
         let scopes = self.namespaces.scopes();
-        let events = Events::new(client.clone(), self.pod_name);
-        let features = features::probe(&client, scopes.first()).await;
-        let (runs, ready): (Vec<_>, Vec<_>) = scopes
-            .into_iter()
-            .enumerate()
-            .map(|(n, scope)| {
-                let (ready, seen) = watch::channel(false);
-                let run = controllers::run::run(
-                    client.clone(),
-                    scope,
-                    n == 0,
-                    events.clone(),
-                    ready,
-                    stop.clone(),
-                    Inputs { clock: Clock::system(), build_pod: pod::build, features },
-                );
-                (run, seen)
-            })
-            .unzip();
+        let (told, ready): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(standby)).unzip();
         let admin = admin::serve(self.admin_address, ready, stop.clone()).await?;
-
-        let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
-        let stopper = stop.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping: passes that have begun are finished first");
-            stopper.cancel();
-        });
-        tokio::join!(join_all(runs), admin);
+        tokio::try_join!(self.operate(config, scopes.into_iter().zip(told).collect(), stop), admin.map(Ok))?;
         tracing::info!("stopped");
         Ok(())
     }
+
+    /// Runs the controllers; with an election, once this operator leads and for as long as it does.
+    async fn operate(
+        &self,
+        config: Config,
+        scopes: Vec<(Scope, watch::Sender<bool>)>,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        let builder = |config| ClientBuilder::try_from(config).map_err(|source| Error::Client(Box::new(source)));
+        let LeaderElection { leader_elect, leader_elect_namespace, lease_name } = &self.leader_election;
+        if !leader_elect {
+            self.control(builder(config)?.build(), scopes, stop).await;
+            return Ok(());
+        }
+        let namespace = leader_elect_namespace.as_ref().unwrap_or(&config.default_namespace).clone();
+        let client = builder(config.clone())?.build();
+        let candidate = Candidate::new(client, &namespace, lease_name, self.pod_name.as_deref(), Clock::system());
+        let Some(leader) = candidate.lead(&stop).await? else { return Ok(()) };
+        for (_, ready) in &scopes {
+            ready.send_replace(false);
+        }
+        let client = builder(config)?.with_layer(&leader.fence()).build();
+        let (ended, leader) = leader.while_leading(Box::pin(self.control(client, scopes, stop))).await?;
+        // What may still arrive has to arrive before another operator begins: then the lease is left to expire.
+        if ended == Ended::Finished {
+            leader.release().await;
+        }
+        Ok(())
+    }
+
+    async fn control(
+        &self,
+        client: Client,
+        scopes: Vec<(Scope, watch::Sender<bool>)>,
+        stop: CancellationToken,
+    ) -> Ended {
+        let events = Events::new(client.clone(), self.pod_name.clone());
+        let probed = features::probe(&client, scopes.first().map(|(scope, _)| scope));
+        let Some(features) = stop.run_until_cancelled(probed).await else { return Ended::Finished };
+        let runs = scopes.into_iter().enumerate().map(|(n, (scope, ready))| {
+            controllers::run::run(
+                client.clone(),
+                scope,
+                n == 0,
+                events.clone(),
+                ready,
+                stop.clone(),
+                Inputs { clock: Clock::system(), build_pod: pod::build, features },
+            )
+        });
+        let all = join_all(runs).await;
+        if all.iter().all(|ended| *ended == Ended::Finished) { Ended::Finished } else { Ended::Interrupted }
+    }
+}
+
+fn stop_on_signals(stop: CancellationToken) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: passes that have begun are finished first");
+        stop.cancel();
+    });
+    Ok(())
 }
 
 fn crds(dir: Option<&Path>) -> Result<(), Error> {

@@ -41,6 +41,15 @@ pub struct Inputs {
     pub features: Features,
 }
 
+/// How the controllers have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every pass that had begun was finished.
+    Finished,
+    /// Some were not: what they were writing may still arrive.
+    Interrupted,
+}
+
 /// Runs the controllers over one scope until `stop` says so; passes that have begun are finished first. `ready` is told once
 /// everything has been observed. Of several scopes in one process only one is to look after `cluster_scoped` kinds.
 pub async fn run(
@@ -51,7 +60,7 @@ pub async fn run(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
     inputs: Inputs,
-) {
+) -> Ended {
     let (caches, sinks) = empty_caches(cluster_scoped);
     let context = Context {
         client: client.clone(),
@@ -122,12 +131,12 @@ pub async fn run(
     };
     // The watches have no end of their own; the controllers end when they are told to stop.
     tokio::select! {
-        _ = controllers => {}
-        () = too_long(&stop, &caches.ready) => tracing::warn!("some passes did not end in time; the next operator goes on from what they have written"),
-        () = task_watch => {}
-        () = node_watch => {}
-        () = revision_watch.for_each(|_| async {}) => {}
-        () = announce(&ready, &caches.ready) => {}
+        _ = controllers => Ended::Finished,
+        ended = last_passes(&stop, &caches.ready) => ended,
+        () = task_watch => Ended::Interrupted,
+        () = node_watch => Ended::Interrupted,
+        () = revision_watch.for_each(|_| async {}) => Ended::Interrupted,
+        () = announce(&ready, &caches.ready) => Ended::Interrupted,
     }
 }
 
@@ -196,13 +205,15 @@ async fn announce(told: &watch::Sender<bool>, ready: &Ready) {
 }
 
 /// Waits until passes that have begun have had their time after the order to stop.
-async fn too_long(stop: &CancellationToken, ready: &Ready) {
+async fn last_passes(stop: &CancellationToken, ready: &Ready) -> Ended {
     stop.cancelled().await;
-    let observed = tokio::time::timeout(Duration::from_secs(1), ready.wait()).await;
     // Before everything was observed no pass has begun that could be finished.
-    if observed.is_ok() {
-        tokio::time::sleep(LAST_PASSES).await;
+    if tokio::time::timeout(Duration::from_secs(1), ready.wait()).await.is_err() {
+        return Ended::Finished;
     }
+    tokio::time::sleep(LAST_PASSES).await;
+    tracing::warn!("some passes did not end in time; the next operator goes on from what they have written");
+    Ended::Interrupted
 }
 
 /// Which objects a change concerns.

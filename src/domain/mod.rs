@@ -7,6 +7,7 @@
 pub mod capacity_provider;
 pub mod cluster;
 pub mod facts;
+pub mod leader_election;
 pub mod placement;
 pub mod pod;
 pub mod resolve;

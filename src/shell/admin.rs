@@ -22,8 +22,8 @@ pub enum AdminError {
     },
 }
 
-/// Starts to listen; the returned future serves until `stop` says so. Ready are we once every cache of every scope holds what
-/// there is, and no longer once we are stopping.
+/// Starts to listen; the returned future serves until `stop` says so. Ready are we while we stand by, or once every cache of every
+/// scope holds what there is, and no longer once we are stopping.
 pub async fn serve(
     address: SocketAddr,
     ready: Vec<watch::Receiver<bool>>,

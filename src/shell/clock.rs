@@ -23,8 +23,17 @@ impl Clock {
 
     /// The time, in whole seconds: Kubernetes stores no finer ones, and a finer one would differ from itself once read back.
     pub fn now(&self) -> Timestamp {
+        self.rounded(Unit::Second)
+    }
+
+    /// The time, in whole microseconds: as fine as Kubernetes stores it in a Lease, and in little else.
+    pub fn now_in_microseconds(&self) -> Timestamp {
+        self.rounded(Unit::Microsecond)
+    }
+
+    fn rounded(&self, unit: Unit) -> Timestamp {
         let now = (self.0)();
-        now.round(Unit::Second).unwrap_or(now)
+        now.round(unit).unwrap_or(now)
     }
 }
 

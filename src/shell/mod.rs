@@ -6,6 +6,7 @@ pub mod clock;
 pub mod driver;
 pub mod events;
 pub mod features;
+pub mod leader_election;
 pub mod many;
 pub mod secrets;
 pub mod telemetry;

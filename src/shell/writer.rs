@@ -1,4 +1,4 @@
-//! The only file that changes anything in the cluster.
+//! The only file that changes anything in the cluster, but for Events and the lease of the leader.
 //!
 //! Every write is idempotent or guarded: creates have derived names, deletes carry the uid, status is applied to the version
 //! it was computed from. Each has a time limit, because one that hangs would hold up the service it is for.

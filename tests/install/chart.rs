@@ -33,9 +33,14 @@ async fn lint_has_nothing_to_say() {
 #[tokio::test]
 async fn a_setting_that_does_not_exist_is_refused() {
     let helm = Programs::ready().await.unwrap().path(Program::Helm);
-    for setting in
-        ["watchNamespace=team-a", "image.sha=1", "log.format=xml", "watchNamespaces={Team_A}", "adminAddress=:80"]
-    {
+    for setting in [
+        "watchNamespace=team-a",
+        "image.sha=1",
+        "replicas=two",
+        "log.format=xml",
+        "watchNamespaces={Team_A}",
+        "adminAddress=:80",
+    ] {
         let mut command = Command::new(&helm);
         let output = command.args(["template", "--set", setting]).arg(path("charts/longshore")).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -67,7 +72,10 @@ async fn definitions_can_be_left_out() {
 async fn watch_namespaces_reach_the_operator() {
     let objects = by_helm(&["--set", "watchNamespaces={team-a,team-b}"]).await;
     let container = &one(&objects, "Deployment", "longshore")["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["args"], json!(["run", "--namespaces=team-a,team-b"]));
+    assert_eq!(
+        container["args"],
+        json!(["run", "--leader-elect", "--lease-name=longshore", "--namespaces=team-a,team-b"])
+    );
 }
 
 #[tokio::test]
@@ -77,6 +85,7 @@ async fn every_other_setting_reaches_its_place() {
     let template = &deployment["spec"]["template"];
     let (pod, container) = (&template["spec"], &template["spec"]["containers"][0]);
 
+    assert_eq!(deployment["spec"]["replicas"], 3);
     assert_eq!(template["metadata"]["annotations"], json!({ "example.com/scrape": "false" }));
     assert_eq!(template["metadata"]["labels"]["example.com/team"], "harbour");
     assert_eq!(pod["serviceAccountName"], "harbour-master");

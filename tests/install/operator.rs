@@ -50,7 +50,9 @@ pub(crate) async fn is_refused_nothing(cluster: &TestCluster, namespace: &str, a
     let mark = cluster.audit_mark().await.unwrap();
     let log = cluster.folder().join(format!("logs/operator-in-{namespace}.log"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-    command.args(["run", "--admin-address=127.0.0.1:0"]).args(arguments).env("KUBECONFIG", &access.kubeconfig);
+    command.args(["run", "--admin-address=127.0.0.1:0", "--leader-elect"]).args(arguments);
+    // The names that the pod has, which kwok only plays.
+    command.env("LONGSHORE_POD_NAMESPACE", NAMESPACE).env("KUBECONFIG", &access.kubeconfig);
     let output = std::fs::File::create(&log).unwrap();
     let operator = Operator(command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap());
 
@@ -121,6 +123,8 @@ pub(crate) async fn is_refused_nothing(cluster: &TestCluster, namespace: &str, a
         ("patch", "capacityproviders", "status"),
         ("create", "events", ""),
         ("list", "nodes", ""),
+        ("get", "leases", ""),
+        ("update", "leases", ""),
     ] {
         assert!(did(verb, resource, subresource) > 0, "the operator did not {verb} {resource} {subresource}");
     }

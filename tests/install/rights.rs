@@ -39,6 +39,10 @@ const BEYOND_NAMESPACES: &[Rule] = &[
     ("", "nodes", "list watch"),
 ];
 
+/// What it may do in its own namespace.
+const IN_ITS_OWN: &[Rule] =
+    &[("coordination.k8s.io", "leases", "create"), ("coordination.k8s.io", "leases named longshore", "get update")];
+
 /// What people who may view a namespace may do there.
 const VIEW: &[Rule] = &[
     (OURS, "clusters", "get list watch"),
@@ -76,10 +80,12 @@ fn strings(array: &Value) -> Vec<String> {
 fn given(place: &str, role: &Value) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     for rule in role["rules"].as_array().unwrap() {
-        let members: Vec<_> = rule.as_object().unwrap().keys().collect();
+        let members: Vec<_> = rule.as_object().unwrap().keys().filter(|member| *member != "resourceNames").collect();
         assert_eq!(members, ["apiGroups", "resources", "verbs"], "{rule}");
+        let names = rule.get("resourceNames").map(|names| format!(" named {}", strings(names).join(", ")));
         for group in strings(&rule["apiGroups"]) {
             for resource in strings(&rule["resources"]) {
+                let resource = resource + names.as_deref().unwrap_or_default();
                 for verb in strings(&rule["verbs"]) {
                     rights.insert((place.to_owned(), group.clone(), resource.clone(), verb));
                 }
@@ -108,7 +114,11 @@ fn of_the_operator(objects: &[Value]) -> BTreeSet<Right> {
 }
 
 fn everywhere() -> BTreeSet<Right> {
-    &rights("", IN_NAMESPACES) | &rights("", BEYOND_NAMESPACES)
+    &rights("", IN_NAMESPACES) | &beyond_namespaces()
+}
+
+fn beyond_namespaces() -> BTreeSet<Right> {
+    &rights("", BEYOND_NAMESPACES) | &rights(NAMESPACE, IN_ITS_OWN)
 }
 
 #[tokio::test]
@@ -125,7 +135,7 @@ async fn with_helm_the_operator_has_its_rights_in_every_namespace() {
 async fn with_watch_namespaces_the_operator_has_its_rights_in_these_alone() {
     let objects = by_helm(&["--set", "watchNamespaces={team-a,team-b}"]).await;
     let namespaces = &rights("team-a", IN_NAMESPACES) | &rights("team-b", IN_NAMESPACES);
-    assert_eq!(of_the_operator(&objects), &namespaces | &rights("", BEYOND_NAMESPACES));
+    assert_eq!(of_the_operator(&objects), &namespaces | &beyond_namespaces());
 }
 
 #[tokio::test]
@@ -162,7 +172,17 @@ async fn nobody_is_given_everything_of_something_nor_all_secrets_nor_rights_over
             }
         }
     }
-    assert_eq!(roles, 12);
+    assert_eq!(roles, 15);
+}
+
+#[tokio::test]
+async fn a_release_leads_by_a_lease_of_its_own_name() {
+    let objects = by_helm(&["--set", "fullnameOverride=harbour"]).await;
+    let lease = ("coordination.k8s.io", "leases named harbour", "get update");
+    let create = ("coordination.k8s.io", "leases", "create");
+    assert_eq!(given("", one(&objects, "Role", "harbour-leader-election")), rights("", &[create, lease]));
+    let container = &one(&objects, "Deployment", "harbour")["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["args"], json!(["run", "--leader-elect", "--lease-name=harbour"]));
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn two_operators_at_once_share_a_deployment_start_no_task_twice_and_keep_f
         namespace.must(&["create", "clusterrolebinding", &binding, &role, &format!("--serviceaccount={account}")]);
     }
     let access = namespace.cluster.service_account("longshore-system", "second").await.unwrap();
-    let mut second = namespace.run_operator(&access.kubeconfig);
+    let mut second = namespace.run_operator(&access.kubeconfig, &[]);
     let recorder = namespace.record().await;
     // An operator writes nothing to a service that is steady: its Lists tell when the second one has begun.
     until_ready(&namespace, &access.user).await;

@@ -19,6 +19,7 @@ mod failure;
 mod feasibility;
 mod golden_pods;
 mod judge;
+mod leader_election;
 mod namespace;
 mod references;
 mod registries;

@@ -68,12 +68,17 @@ pub(crate) struct Namespace {
 impl Namespace {
     /// A namespace with an operator.
     pub(crate) async fn new(name: &str) -> Self {
-        let mut namespace = Self::in_cluster(Prepared::shared().await, name).await;
+        let mut namespace = Self::without_operator(name).await;
         namespace.start_operator();
         namespace
     }
 
-    /// The same, in a cluster that no other test changes.
+    /// A namespace that nobody looks after yet.
+    pub(crate) async fn without_operator(name: &str) -> Self {
+        Self::in_cluster(Prepared::shared().await, name).await
+    }
+
+    /// A namespace with an operator, in a cluster that no other test changes.
     pub(crate) async fn alone(name: &str) -> Self {
         let prepared = Box::leak(Box::new(Prepared::start().await));
         let mut namespace = Self::in_cluster(prepared, name).await;
@@ -90,15 +95,17 @@ impl Namespace {
 
     /// Starts the operator under its ServiceAccount.
     pub(crate) fn start_operator(&mut self) {
-        self.operator = Some(self.run_operator(&self.prepared.kubeconfig));
+        self.operator = Some(self.run_operator(&self.prepared.kubeconfig, &[]));
     }
 
     /// The operator as a process.
-    pub(crate) fn run_operator(&self, kubeconfig: &Path) -> Child {
+    pub(crate) fn run_operator(&self, kubeconfig: &Path, arguments: &[&str]) -> Child {
         let log = self.cluster.folder().join(format!("operator-{}.log", self.name));
         let log = File::options().create(true).append(true).open(log).unwrap();
         Command::new(env!("CARGO_BIN_EXE_longshore"))
-            .args(["run", "--admin-address=127.0.0.1:0", "--namespaces", &self.name])
+            .args(["run", "--namespaces", &self.name])
+            .args(arguments)
+            .env("LONGSHORE_ADMIN_ADDRESS", "127.0.0.1:0")
             .env("KUBECONFIG", kubeconfig)
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy")

@@ -1,6 +1,6 @@
 //! The operator itself, as the product starts it.
 
-use longshore::controllers::run::{Inputs, run};
+use longshore::controllers::run::{Ended, Inputs, run};
 use longshore::domain::pod::PodBuilder;
 use longshore::domain::resolve::features::Features;
 use longshore::shell::cache::Scope;
@@ -15,7 +15,7 @@ use crate::world::{World, lock};
 /// A running operator.
 pub(crate) struct Operator {
     name: String,
-    running: JoinHandle<()>,
+    running: JoinHandle<Ended>,
     stop: CancellationToken,
 }
 

@@ -97,6 +97,7 @@ impl ResourceTypes {
             ResourceType::built_in("", "v1", "nodes", "Node", false, true),
             ResourceType::built_in("", "v1", "pods", "Pod", true, true),
             ResourceType::built_in("", "v1", "configmaps", "ConfigMap", true, false),
+            ResourceType::built_in("coordination.k8s.io", "v1", "leases", "Lease", true, false),
             ResourceType::built_in("events.k8s.io", "v1", "events", "Event", true, false),
             ResourceType::built_in("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true, true),
         ];
