@@ -12,8 +12,8 @@
 //! | F8 parent deleted and made again | `people.rs` |
 //! | F9, F10 pods relabelled, orphaned, deleted, evicted | `monkey.rs` |
 //! | F11 pods that never start, end, are rejected or do not go | `kubelet.rs`, `scheduler.rs` |
-//! | F12 two operators at once | `Ledger::lenient`, `Simulation::Two` |
-//! | F13 403 for a while | `refusals` |
+//! | F12 two operators at once | without an election: `Ledger::lenient`; with one: `Simulation::Elected` |
+//! | F13 403 for a while; leases alone cannot be written | `refusals`; `lose_leases` |
 //! | F14 clock jumps | `World::jump` |
 //! | F15 creates refused | `quotas` |
 //! | F16 others change our objects | `admission.rs`; `monkey.rs` |
@@ -27,7 +27,7 @@
 //! | F24 panics | `isolation.rs` |
 //! | F25 huge inputs | `limits.rs` |
 //!
-//! F13's leases are not here: there is no leader election. Of the invariants I13 is not: there is nothing that is scheduled.
+//! Of the invariants I13 is not here: there is nothing that is scheduled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::task::LEASES;
 use crate::world::lock;
 
 /// How long the server cannot be asked.
@@ -115,6 +116,8 @@ pub(crate) struct Control {
     spent: (u64, u32),
     /// Until when no object can be read.
     silent_until: Option<Instant>,
+    /// Until when leases can be neither read nor written.
+    no_leases_until: Option<Instant>,
     /// Writes of operators so far.
     pub(crate) writes: u64,
     /// How an operator is to be interrupted now, and which.
@@ -138,6 +141,7 @@ impl Faults {
             budget: None,
             spent: (0, 0),
             silent_until: None,
+            no_leases_until: None,
             writes: 0,
             interrupted: None,
             wake: Arc::new(Notify::new()),
@@ -150,7 +154,15 @@ impl Control {
         Duration::from_millis(self.chance.between(1, 20))
     }
 
+    /// From now on for a while nobody can renew a lease, and everything else goes on.
+    pub(crate) fn lose_leases(&mut self, time: Duration) {
+        self.no_leases_until = Some(Instant::now() + time);
+    }
+
     fn refusal(&mut self, call: &Call) -> Option<Failure> {
+        if call.resource.id() == LEASES && self.no_leases_until.is_some_and(|until| Instant::now() < until) {
+            return Some(Failure::new(500, "InternalError", "etcdserver: request timed out"));
+        }
         if self.classes.conflicts && call.subresource.as_deref() == Some("status") && self.chance.happens(150) {
             return Some(Failure::conflict(&call.resource, &call.name, "the object has been modified; injected"));
         }

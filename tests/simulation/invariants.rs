@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use crate::failures::Failures;
 use crate::scheduler::hash;
 use crate::task::{
-    PODS, REVISIONS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, label, number, place, service_of,
-    text, uid,
+    LEASES, PODS, REVISIONS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, label, number, place,
+    service_of, text, uid,
 };
 use crate::view::View;
 use crate::world::lock;
@@ -36,8 +36,8 @@ pub(crate) struct Ledger {
     /// The last of them, and its body.
     pub(crate) last_written: String,
     pub(crate) log: VecDeque<String>,
-    /// Whether two operators run of which one may be late. Each keeps the floor by what it has been told; the rest is promised
-    /// for one operator.
+    /// Whether two operators work of which one may be late. Each keeps the floor by what it has been told; the rest is promised
+    /// where one of them leads.
     pub(crate) lenient: bool,
     /// Operators that were killed. What of them is still in memory asks for nothing that anybody hears.
     pub(crate) dead: BTreeSet<String>,
@@ -141,6 +141,7 @@ impl Ledger {
         if is_operator(call) {
             match change.key.resource.as_str() {
                 PODS => self.pod_written(commit, store),
+                LEASES => {}
                 _ => self.object_written(call, change),
             }
         }
@@ -271,7 +272,12 @@ impl Ledger {
 impl Observer for Watchdog {
     fn requested(&mut self, number: u64, call: &Call) {
         let mut ledger = lock(&self.0);
-        if !is_operator(call) || !call.verb.is_mutating() || ledger.dead.contains(&*call.actor) {
+        // That a lease is renewed tells nothing of the work.
+        if !is_operator(call)
+            || call.resource.id() == LEASES
+            || !call.verb.is_mutating()
+            || ledger.dead.contains(&*call.actor)
+        {
             return;
         }
         ledger.count(call);

@@ -9,7 +9,7 @@ use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::task::{CLUSTERS, DEFINITIONS, SERVICES, condition, name, text};
+use crate::task::{CLUSTERS, DEFINITIONS, PODS, SERVICES, condition, name, text};
 use crate::world::World;
 
 /// Minimum and maximum healthy percent.
@@ -144,18 +144,25 @@ impl People {
         self.restore(world);
     }
 
-    /// Whoever sees that a deployment has failed tries another one, after a while.
+    /// Whoever sees that a deployment has failed tries another one, after a while. A pod that is said to be in the way is deleted: it
+    /// was made for the service, and has lost what says so before anybody saw it.
     fn help(&mut self, world: &World, name: &'static str) {
         let service = world.server.read(|store| store.get(SERVICES, World::NAMESPACE, name).cloned());
-        let gave_up = service
-            .as_ref()
-            .and_then(|service| condition(service, "Ready"))
-            .is_some_and(|ready| matches!(text(ready, "/reason"), "DeploymentFailed" | "RolledBack"));
+        let Some(ready) = service.as_ref().and_then(|service| condition(service, "Ready")) else { return };
         let lately = self.helped.get(name).is_some_and(|at| at.elapsed() < HELPED_AGAIN);
-        if gave_up && !lately {
-            self.helped.insert(name, Instant::now());
-            self.release(world, name);
+        if lately {
+            return;
         }
+        let (reason, message) = (text(ready, "/reason"), text(ready, "/message"));
+        let in_the_way = message.strip_prefix("Pod ").and_then(|rest| Some(rest.split_once(" exists already")?.0));
+        match (reason, in_the_way) {
+            ("DeploymentFailed" | "RolledBack", _) => self.release(world, name),
+            ("WriteRefused", Some(pod)) => {
+                world.act("person", Verb::Delete, PODS, pod, None, Value::Null);
+            }
+            _ => return,
+        }
+        self.helped.insert(name, Instant::now());
     }
 
     /// Creates what is not there; a service only once its task definition is there to stay.

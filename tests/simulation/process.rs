@@ -22,8 +22,8 @@ const MARK: &str = "outcome: ";
 pub(crate) enum Simulation {
     /// That of a seed.
     Seed(u64),
-    /// That of a seed, with two operators at once who are to keep what one keeps.
-    Two(u64),
+    /// That of a seed, with two operators of which one leads.
+    Elected(u64),
     /// A rollout, and where it is interrupted.
     Rollout(Option<(u64, Moment)>),
     /// The same, and whenever a watch begins anew the server lags.
@@ -50,7 +50,7 @@ impl Simulation {
         };
         match self {
             Self::Seed(seed) => format!("seed {seed}"),
-            Self::Two(seed) => format!("two {seed}"),
+            Self::Elected(seed) => format!("elected {seed}"),
             Self::Rollout(interrupt) => format!("rollout{}", at(interrupt)),
             Self::Lagging(interrupt) => format!("lagging{}", at(interrupt)),
             Self::Breaker(interrupt) => format!("breaker{}", at(interrupt)),
@@ -64,7 +64,7 @@ impl Simulation {
         let moment = moments.into_iter().find(|one| moment == Some(format!("{one:?}").as_str()));
         match kind {
             "seed" => Some(Self::Seed(number?)),
-            "two" => Some(Self::Two(number?)),
+            "elected" => Some(Self::Elected(number?)),
             "lagging" => Some(Self::Lagging(number.zip(moment))),
             "breaker" => Some(Self::Breaker(number.zip(moment))),
             _ => Some(Self::Rollout(number.zip(moment))),
@@ -101,7 +101,7 @@ impl Simulation {
     fn run_here(self) -> Outcome {
         // The order in which those are polled who could be polled at once is part of the seed.
         let order = match self {
-            Self::Seed(seed) | Self::Two(seed) => seed,
+            Self::Seed(seed) | Self::Elected(seed) => seed,
             Self::Rollout(_) | Self::Lagging(_) | Self::Breaker(_) => 1,
         };
         seed_thread(order);
@@ -110,7 +110,7 @@ impl Simulation {
         runtime.block_on(async {
             match self {
                 Self::Seed(seed) => scenario::of_seed(seed, false).await,
-                Self::Two(seed) => scenario::of_seed(seed, true).await,
+                Self::Elected(seed) => scenario::of_seed(seed, true).await,
                 Self::Rollout(interrupt) => sweep::rollout(interrupt, Classes::default()).await,
                 Self::Lagging(interrupt) => {
                     sweep::rollout(interrupt, Classes { stale_reads: true, watches: true, ..Classes::default() }).await

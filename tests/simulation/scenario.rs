@@ -12,7 +12,7 @@ use crate::convergence::difference;
 use crate::faults::{Classes, Moment};
 use crate::kubelet::Kubelets;
 use crate::monkey::Monkey;
-use crate::operator::Operator;
+use crate::operator::{Begins, Operator};
 use crate::people::People;
 use crate::process::Outcome;
 use crate::scheduler::Scheduler;
@@ -42,6 +42,8 @@ pub(crate) struct Cast {
     scheduler: Scheduler,
     monkey: Option<Monkey>,
     operators: Vec<Operator>,
+    /// Whether the operators elect a leader among them.
+    begins: Begins,
     /// How the operators that are started from now on build pods.
     pub(crate) build_pod: PodBuilder,
     started: usize,
@@ -49,14 +51,15 @@ pub(crate) struct Cast {
     stragglers: Duration,
 }
 
-/// The simulation of a seed. `strict` is with two operators, for whom everything is to hold that holds for one.
-pub(crate) async fn of_seed(seed: u64, strict: bool) -> Outcome {
+/// The simulation of a seed. With an `election` there are two operators, and everything is to hold that holds for one.
+pub(crate) async fn of_seed(seed: u64, election: bool) -> Outcome {
     let mut chance = Chance::new(seed, 0);
     let services = usize::try_from(chance.between(1, 3)).unwrap_or(1);
     let mut cast = Cast::new(seed, services);
-    let two = chance.happens(150) || strict;
+    let two = chance.happens(150) || election;
     let operators = if two { 2 } else { 1 };
-    lock(&cast.world.ledger).lenient = operators == 2 && !strict;
+    cast.begins = if election { Begins::Elected } else { Begins::AtOnce };
+    lock(&cast.world.ledger).lenient = two && !election;
     cast.kubelets.trouble = [0, 100, 400][usize::try_from(chance.below(3)).unwrap_or(0)];
     cast.targets.trouble = cast.kubelets.trouble;
     cast.scheduler.trouble = [0, 0, 150][usize::try_from(chance.below(3)).unwrap_or(0)];
@@ -77,6 +80,9 @@ pub(crate) async fn of_seed(seed: u64, strict: bool) -> Outcome {
         if jumps && chance.happens(5) {
             let hours = [1, -1, 24 * 400, 0][usize::try_from(chance.below(4)).unwrap_or(0)];
             cast.world.jump(SignedDuration::from_hours(hours));
+        }
+        if election && chance.happens(10) {
+            lock(&cast.world.faults.0).lose_leases(Duration::from_secs(chance.between(5, 40)));
         }
         if compactions && chance.happens(10) {
             cast.world.server.compact();
@@ -99,6 +105,7 @@ impl Cast {
             scheduler,
             monkey: None,
             operators: Vec::new(),
+            begins: Begins::AtOnce,
             build_pod: pod::build,
             started: 0,
             stragglers: Duration::ZERO,
@@ -108,7 +115,12 @@ impl Cast {
 
     pub(crate) fn start_operator(&mut self) {
         self.started += 1;
-        self.operators.push(Operator::start(&self.world, &format!("operator-{}", self.started), self.build_pod));
+        self.operators.push(Operator::start(
+            &self.world,
+            &format!("operator-{}", self.started),
+            self.build_pod,
+            self.begins,
+        ));
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -129,8 +141,13 @@ impl Cast {
             () = wake.notified() => self.interrupt().await,
             () = sleep(TICK) => {}
         }
-        if self.operators.iter().any(Operator::has_ended) {
-            lock(&self.world.ledger).broken.push("the operator has ended".to_owned());
+        while let Some(ended) = self.operators.iter().position(Operator::has_ended) {
+            match self.begins {
+                Begins::AtOnce => lock(&self.world.ledger).broken.push("the operator has ended".to_owned()),
+                Begins::Elected => lock(&self.world.ledger).note("an operator has lost its leadership"),
+            }
+            self.operators.remove(ended);
+            self.start_operator();
         }
     }
 
@@ -169,7 +186,10 @@ impl Cast {
         let classes = lock(&self.world.faults.0).classes;
         self.world.let_fail(classes.calm());
         self.world.jump(SignedDuration::ZERO);
-        lock(&self.world.faults.0).interrupt = None;
+        let mut control = lock(&self.world.faults.0);
+        control.interrupt = None;
+        control.lose_leases(Duration::ZERO);
+        drop(control);
         self.monkey = None;
         self.kubelets.heal();
         self.targets.heal();

@@ -17,16 +17,17 @@ pub(crate) fn regressions() -> Vec<Simulation> {
     seeds.filter_map(|line| line.split_whitespace().next()?.parse().ok()).map(Simulation::Seed).collect()
 }
 
-/// `SEED=7` asks for one, `SEEDS=1000` for as many, `FROM=5000` for those from there on; `TWO=1` has two operators in each, for whom
-/// everything is to hold that holds for one: it does not yet.
+/// `SEED=7` asks for one, `SEEDS=1000` for as many, `FROM=5000` for those from there on. Every third one is run again with two
+/// operators of which one leads.
 pub(crate) fn asked_for() -> Vec<Simulation> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let from = number("FROM").unwrap_or(1);
-    let kind = if std::env::var_os("TWO").is_some() { Simulation::Two } else { Simulation::Seed };
-    match number("SEED") {
-        Some(seed) => vec![kind(seed)],
-        None => (from..from + number("SEEDS").unwrap_or(SEEDS)).map(kind).collect(),
-    }
+    let seeds = match number("SEED") {
+        Some(seed) => seed..=seed,
+        None => from..=from + number("SEEDS").unwrap_or(SEEDS) - 1,
+    };
+    let elected = seeds.clone().filter(|seed| seed % 3 == 0).map(Simulation::Elected);
+    seeds.map(Simulation::Seed).chain(elected).collect()
 }
 
 /// Runs simulations, and tells of those that fail how to repeat them.

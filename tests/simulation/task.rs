@@ -7,6 +7,7 @@ pub(crate) const PODS: &str = "pods";
 pub(crate) const SERVICES: &str = "services.ecs.longshore.dev";
 pub(crate) const DEFINITIONS: &str = "taskdefinitions.ecs.longshore.dev";
 pub(crate) const REVISIONS: &str = "taskdefinitionrevisions.ecs.longshore.dev";
+pub(crate) const LEASES: &str = "leases.coordination.k8s.io";
 pub(crate) const CLUSTERS: &str = "clusters.ecs.longshore.dev";
 
 /// The text at a pointer.

@@ -12,6 +12,11 @@ use tokio::time::Instant;
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
+/// The beginnings of two passes over one object are apart by at least as much. A pass looks at every task of a service: in a rollout,
+/// in which something happens every millisecond, it has five times as much to do and costs the same. What has had no pass for so
+/// long waits for nothing.
+const PACE: Duration = Duration::from_millis(5);
+
 /// Objects that want a pass. Each has one at a time, and however often it asks meanwhile, one more after it.
 #[derive(Debug)]
 pub(super) struct Queue<K> {
@@ -21,7 +26,16 @@ pub(super) struct Queue<K> {
 }
 
 #[derive(Debug)]
-enum Turn {
+struct Turn {
+    /// Before that it has no pass.
+    from: Instant,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It has had a pass, and wants none.
+    Idle,
     Waiting,
     Later {
         at: Instant,
@@ -40,37 +54,38 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// An object wants a pass.
     pub(super) fn push(&mut self, object: K) {
-        match self.turns.get_mut(&object) {
-            Some(Turn::Waiting) => return,
-            Some(Turn::Now { again }) => {
-                *again = Some(Instant::now());
-                return;
-            }
-            Some(Turn::Later { at: _, key }) => {
-                self.later.try_remove(key);
-            }
-            None => {}
-        }
-        self.turns.insert(object.clone(), Turn::Waiting);
-        self.waiting.push_back(object);
+        self.push_at(object, Instant::now());
     }
 
     /// An object wants a pass after a while, if it does not get one sooner.
     pub(super) fn push_later(&mut self, object: K, after: Duration) {
         // Of a time that no clock will show nobody has to be told.
-        let Some(wanted) = Instant::now().checked_add(after) else { return };
-        match self.turns.get_mut(&object) {
-            Some(Turn::Waiting) => {}
-            Some(Turn::Now { again }) => *again = Some(again.map_or(wanted, |again| again.min(wanted))),
-            Some(Turn::Later { at, key }) => {
-                if wanted < *at {
-                    self.later.reset_at(key, wanted);
-                    *at = wanted;
-                }
+        if let Some(wanted) = Instant::now().checked_add(after) {
+            self.push_at(object, wanted);
+        }
+    }
+
+    fn push_at(&mut self, object: K, wanted: Instant) {
+        let now = Instant::now();
+        let turn = self.turns.entry(object.clone()).or_insert(Turn { from: now, state: State::Idle });
+        let wanted = wanted.max(turn.from);
+        match &mut turn.state {
+            State::Waiting => {}
+            State::Now { again } => *again = Some(again.map_or(wanted, |again| again.min(wanted))),
+            State::Later { at, key: _ } if *at <= wanted => {}
+            State::Later { at, key } if wanted > now => {
+                self.later.reset_at(key, wanted);
+                *at = wanted;
             }
-            None => {
-                let key = self.later.insert_at(object.clone(), wanted);
-                self.turns.insert(object, Turn::Later { at: wanted, key });
+            State::Idle if wanted > now => {
+                let key = self.later.insert_at(object, wanted);
+                turn.state = State::Later { at: wanted, key };
+            }
+            State::Later { .. } | State::Idle => {
+                if let State::Later { at: _, key } = std::mem::replace(&mut turn.state, State::Waiting) {
+                    self.later.try_remove(&key);
+                }
+                self.waiting.push_back(object);
             }
         }
     }
@@ -78,21 +93,28 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// The object that has waited longest. Its pass begins.
     pub(super) fn next(&mut self) -> Option<K> {
         let object = self.waiting.pop_front()?;
-        self.turns.insert(object.clone(), Turn::Now { again: None });
+        let now = Instant::now();
+        let turn = Turn { from: now.checked_add(PACE).unwrap_or(now), state: State::Now { again: None } };
+        self.turns.insert(object.clone(), turn);
         Some(object)
     }
 
     /// The pass over an object is over. It gets another one after a while, if it is to, or sooner if it has asked meanwhile.
     pub(super) fn finished(&mut self, object: &K, after: Option<Duration>) {
-        let asked = match self.turns.remove(object) {
-            Some(Turn::Now { again }) => again.map(|again| again.saturating_duration_since(Instant::now())),
-            Some(Turn::Waiting | Turn::Later { .. }) | None => None,
+        let Some(turn) = self.turns.get_mut(object) else { return };
+        let asked = match std::mem::replace(&mut turn.state, State::Idle) {
+            State::Now { again } => again,
+            State::Idle | State::Waiting | State::Later { .. } => None,
         };
-        match [asked, after].into_iter().flatten().min() {
-            Some(Duration::ZERO) => self.push(object.clone()),
-            Some(after) => self.push_later(object.clone(), after),
-            None => {}
+        let after = after.and_then(|after| Instant::now().checked_add(after));
+        if let Some(wanted) = [asked, after].into_iter().flatten().min() {
+            self.push_at(object.clone(), wanted);
         }
+    }
+
+    /// An object is gone.
+    pub(super) fn forget(&mut self, object: &K) {
+        self.turns.remove(object);
     }
 
     /// Waits for the time of an object that wanted a pass later.
@@ -100,8 +122,10 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         match self.later.next().await {
             Some(expired) => {
                 let object = expired.into_inner();
-                self.turns.remove(&object);
-                self.push(object);
+                if let Some(turn) = self.turns.get_mut(&object) {
+                    turn.state = State::Waiting;
+                    self.waiting.push_back(object);
+                }
             }
             // Nothing is to come; what does will bring another call.
             None => std::future::pending().await,
@@ -131,12 +155,34 @@ mod tests {
         queue.push("a");
         assert_eq!(queue.next(), None);
         queue.finished(&"a", None);
+        queue.due().await;
         assert_eq!(queue.next(), Some("a"));
         queue.push_later("a", Duration::from_secs(1));
         queue.finished(&"a", None);
         assert_eq!(queue.next(), None, "what has time is not done at once");
         queue.due().await;
         assert_eq!(queue.next(), Some("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_asks_all_the_time_gets_its_passes_at_a_pace_and_another_one_at_once() {
+        let mut queue = Queue::new();
+        queue.push("a");
+        queue.next();
+        queue.finished(&"a", None);
+        queue.push("a");
+        queue.push("b");
+        assert_eq!([queue.next(), queue.next()], [Some("b"), None]);
+        let began = Instant::now();
+        queue.due().await;
+        assert_eq!((queue.next(), began.elapsed()), (Some("a"), PACE));
+        queue.finished(&"a", None);
+        tokio::time::advance(PACE).await;
+        queue.push("a");
+        assert_eq!(queue.next(), Some("a"));
+        queue.forget(&"a");
+        queue.push("a");
+        assert_eq!(queue.next(), Some("a"), "one of the same name is another one");
     }
 
     #[tokio::test(start_paused = true)]

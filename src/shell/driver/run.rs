@@ -58,7 +58,7 @@ where
                     passes.push(async move { (object, self.reconcile(found).await) });
                 } else {
                     self.forget(&object.name, object.namespace.as_deref());
-                    queue.finished(&object, None);
+                    queue.forget(&object);
                 }
             }
             if stopping && passes.is_empty() && writes.is_empty() {
