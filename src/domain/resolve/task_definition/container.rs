@@ -126,7 +126,7 @@ pub(super) fn resolve(
         credential_specs: _,       // refused
     } = definition;
 
-    let lifecycle = lifecycle::resolve(index, definition, order, features, verdict);
+    let lifecycle = lifecycle::resolve(index, &spec.container_definitions, definition, order, features, verdict);
     let essential = essential.unwrap_or(true);
     if health_check.is_some() && !essential && lifecycle.role != (Role::Sidecar { awaited_healthy: true }) {
         verdict.note(DeviationCode::NonEssentialHealthNotProbed, member(name, "healthCheck"));
