@@ -1,6 +1,7 @@
 //! `dependsOn`: which container waits for what of which other one. The containers tell when they start.
 
 use kube::ResourceExt;
+use longshore::api::StopCode;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -54,10 +55,25 @@ pub(crate) async fn success_waits_until_the_other_container_has_exited_with_zero
     namespace.until_steady(1).await;
 }
 
+/// "COMPLETE – This condition validates that a dependent container runs to completion (exits) before permitting other containers to
+/// start." With another exit code than 0 it acts as SUCCESS does, as the verdict says.
+pub(crate) async fn complete_waits_until_the_other_container_has_exited(cluster: &'static Cluster) {
+    let first = timed("first", "sleep 3", &json!({ "essential": false }));
+    let namespace = Namespace::with_task(cluster, "depends-complete", json!([app("COMPLETE"), first])).await;
+    let between = seconds_between(&namespace).await;
+    assert!(between >= 3.0, "{between} s");
+    let verdict = namespace.verdict(1).await;
+    assert!(verdict.contains("[app].dependsOn[0].condition") && verdict.contains("(CompleteMasked)"), "{verdict}");
+}
+
+/// "SUCCESS … also requires that the container exits with a zero status": else the task never comes to run.
 pub(crate) async fn a_container_whose_dependency_does_not_succeed_never_starts(cluster: &'static Cluster) {
     let first = timed("first", "exit 7", &json!({ "essential": false }));
     let namespace = Namespace::with_task(cluster, "depends-failure", json!([first, app("SUCCESS")])).await;
     let stopped = namespace.until_stopped().await;
+    assert_eq!((stopped.stop_code, &stopped.started_at), (Some(StopCode::TaskFailedToStart), &None));
+    let reason = "CannotStartContainerError: container first exited with 7, and app waits for its success";
+    assert_eq!(stopped.stopped_reason, reason);
     let exits: Vec<_> = stopped.containers.iter().map(|exit| (exit.name.as_str(), exit.exit_code)).collect();
     assert_eq!(exits, [("first", Some(7))]);
     for task in namespace.tasks().await {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::StopCode;
 use crate::domain::task::health::{HealthPeriods, has_passed};
-use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus};
+use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus, TaskState};
 use crate::domain::task::restart::AwaitedState;
 use crate::domain::task::start::StartFailure;
 
@@ -74,13 +74,18 @@ impl StopRecord {
         }
     }
 
-    /// A task that was asked to stop and went without another word.
-    pub fn of_request() -> Self {
+    /// A task that was asked to stop and went without another word, by what it did last.
+    pub fn of_request(last: &TaskState) -> Self {
+        let ran_since = match last {
+            TaskState::Running(checks) => checks.running_since,
+            TaskState::Stopped(end) => end.ran_since,
+            TaskState::Pending { .. } => None,
+        };
         Self {
             code: StopCode::UserInitiated,
             reason: String::new(),
             at: None,
-            ran_since: None,
+            ran_since,
             had_passed: false,
             others_running: false,
             containers: Vec::new(),
