@@ -62,6 +62,8 @@ pub(crate) struct Namespace {
     pub(crate) client: Client,
     prepared: &'static Prepared,
     pub(crate) operator: Option<Child>,
+    /// How much the operator logs.
+    log_filter: &'static str,
     started: Timestamp,
 }
 
@@ -69,6 +71,14 @@ impl Namespace {
     /// A namespace with an operator.
     pub(crate) async fn new(name: &str) -> Self {
         let mut namespace = Self::in_cluster(Prepared::shared().await, name).await;
+        namespace.start_operator();
+        namespace
+    }
+
+    /// The same, and the operator logs all that it and its libraries have to say.
+    pub(crate) async fn traced(name: &str) -> Self {
+        let mut namespace = Self::in_cluster(Prepared::shared().await, name).await;
+        namespace.log_filter = "trace";
         namespace.start_operator();
         namespace
     }
@@ -85,7 +95,8 @@ impl Namespace {
         let cluster = &prepared.cluster;
         cluster.create_namespace(name).await.unwrap();
         let client = cluster.client().unwrap();
-        Self { cluster, name: name.to_owned(), client, prepared, operator: None, started: Timestamp::now() }
+        let (name, started) = (name.to_owned(), Timestamp::now());
+        Self { cluster, name, client, prepared, operator: None, log_filter: "info", started }
     }
 
     /// Starts the operator under its ServiceAccount.
@@ -98,7 +109,7 @@ impl Namespace {
         let log = self.cluster.folder().join(format!("operator-{}.log", self.name));
         let log = File::options().create(true).append(true).open(log).unwrap();
         Command::new(env!("CARGO_BIN_EXE_longshore"))
-            .args(["run", "--admin-address=127.0.0.1:0", "--namespaces", &self.name])
+            .args(["run", "--admin-address=127.0.0.1:0", "--namespaces", &self.name, "--log-filter", self.log_filter])
             .env("KUBECONFIG", kubeconfig)
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy")
