@@ -37,16 +37,17 @@ pub(crate) async fn a_container_has_the_volumes_of_another_one(cluster: &'static
         { "sourceVolume": "fixed", "containerPath": "/fixed", "readOnly": true },
     ] });
     let from = |read_only: bool| json!({ "volumesFrom": [{ "sourceContainer": "owner", "readOnly": read_only }] });
-    let tell = "until [ -e /data/whole ]; do sleep 0.1; done
-        echo \"read $(cat /data/whole)\"
-        for place in data fixed; do echo \"$place $(touch /$place/$NAME 2>&1)\"; done
-        exec /task pause";
-    let named = |name: &str, mut members: serde_json::Value| {
-        members["environment"] = json!([{ "name": "NAME", "value": name }]);
-        shell(name, tell, &members)
+    let takes = |name: &str, read_only: bool| {
+        let tell = format!(
+            "until [ -e /data/whole ]; do sleep 0.1; done
+            echo \"read $(cat /data/whole)\"
+            for place in data fixed; do echo \"$place $(touch /$place/{name} 2>&1)\"; done
+            exec /task pause"
+        );
+        shell(name, &tell, &from(read_only))
     };
     let owner = "echo hello >/data/part; mv /data/part /data/whole; exec /task pause";
-    let containers = [shell("owner", owner, &mounts), named("editor", from(false)), named("reader", from(true))];
+    let containers = [shell("owner", owner, &mounts), takes("editor", false), takes("reader", true)];
     namespace.register(&json!({ "volumes": [{ "name": "data" }, { "name": "fixed" }] }), json!(containers));
     namespace.create_service(&json!({}));
     for (name, place, said) in [
