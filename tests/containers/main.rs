@@ -67,6 +67,7 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             healthy_waits_until_the_other_container_passes_its_health_check,
             success_waits_until_the_other_container_has_exited_with_zero,
             complete_waits_until_the_other_container_has_exited,
+            a_dependency_that_nobody_waits_for_any_more_may_end,
             a_container_whose_dependency_does_not_succeed_never_starts,
         }
         environment {

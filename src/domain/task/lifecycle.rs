@@ -205,15 +205,15 @@ impl ContainerFact {
     }
 }
 
-/// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task: a
-/// finished container that is not essential makes the pod unready for ever, and the task stays RUNNING. What counts then are the
-/// essential containers and the gates themselves.
+/// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task, whose health
+/// is that of its essential containers: another one that has finished makes the pod unready for ever, and a sidecar that the kubelet
+/// starts again does so until it runs. What counts then are the essential containers and the gates themselves.
 fn checks(pod: &PodStatus) -> Checks {
     let excused = |container: &ContainerFact| {
-        let has_ended = matches!(container.state, ContainerState::Exited { .. } | ContainerState::CannotStart { .. });
-        !container.essential && (has_ended || container.is_restarting())
+        let cannot_start = matches!(container.state, ContainerState::CannotStart { .. });
+        !container.essential && (cannot_start || container.has_run())
     };
-    let unready = || pod.containers.iter().filter(|c| c.role == ContainerRole::Main && !c.ready);
+    let unready = || pod.containers.iter().filter(|container| !container.ready);
     let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
     let essential = || pod.containers.iter().filter(|container| container.essential);
     let checks_pass = if is_excused { essential().all(|container| container.ready) } else { pod.containers_ready };
@@ -288,6 +288,35 @@ mod tests {
     fn a_container_that_is_not_essential_may_finish_and_the_task_stays_running_and_healthy() {
         assert!(healthy(&pod(false, vec![running("app", true, true), exited("migrate", false, 0)])));
         assert!(!healthy(&pod(false, vec![running("app", true, false), exited("migrate", false, 0)])));
+    }
+
+    #[test]
+    fn a_sidecar_that_is_not_essential_may_end_and_be_started_again_and_the_task_stays_healthy() {
+        let sidecar = |state, last_exit_code| ContainerFact {
+            role: ContainerRole::Init,
+            restarts: 1,
+            state,
+            last_exit_code,
+            ..running("proxy", false, false)
+        };
+        let back_off = || ContainerState::Waiting { reason: Some("CrashLoopBackOff".to_owned()), message: None };
+        let ended = || ContainerState::Exited { code: 1, reason: None, started_at: None, at: None };
+        for (sentence, proxy) in [
+            ("it ends", sidecar(ended(), None)),
+            ("it waits for its restart", sidecar(back_off(), Some(1))),
+            (
+                "it runs again and does not pass its health check yet",
+                sidecar(ContainerState::Running { since: None }, Some(1)),
+            ),
+        ] {
+            assert!(healthy(&pod(false, vec![proxy.clone(), running("app", true, true)])), "{sentence}");
+            assert!(
+                !healthy(&pod(false, vec![proxy, running("app", true, false)])),
+                "{sentence}, beside an unhealthy one"
+            );
+        }
+        let node_lost = pod(false, vec![running("proxy", false, true), running("app", true, true)]);
+        assert!(!healthy(&node_lost), "every container is ready, and the pod is not");
     }
 
     #[test]
