@@ -67,7 +67,6 @@ impl Seen {
                     targets: Vec::new(),
                 }),
                 presence: Presence::Present,
-                started_at: Some(Timestamp::UNIX_EPOCH),
                 node: Some(node_name(slot % NODES).into()),
                 pinned_to: None,
                 reserves: Resources::default(),

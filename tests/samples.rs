@@ -43,9 +43,15 @@ fn every_resource_is_what_import_makes_of_its_json_with_nothing_dropped() {
 #[test]
 fn kustomize_applies_every_resource() {
     let listed: serde_json::Value = read("kustomization.yaml");
-    let listed = listed["resources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
+    let files = |member: &str, key: fn(&serde_json::Value) -> &serde_json::Value| {
+        let entries = listed[member].as_array().unwrap().iter();
+        entries.map(|entry| key(entry).as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let listed: BTreeSet<_> =
+        files("resources", |name| name).into_iter().chain(files("patches", |patch| &patch["path"])).collect();
     let imported = stems(&samples().join("ecs"), "json").into_iter().map(|stem| format!("{stem}.yaml"));
-    assert_eq!(listed.collect::<BTreeSet<_>>(), imported.collect());
+    let besides = stems(&samples().join("kubernetes"), "yaml").into_iter();
+    assert_eq!(listed, imported.chain(besides.map(|stem| format!("kubernetes/{stem}.yaml"))).collect());
 }
 
 #[test]

@@ -26,8 +26,6 @@ pub struct TaskFact {
     pub state: TaskState,
     /// Whether the pod is there for good, on its way out, or gone.
     pub presence: Presence,
-    /// When the kubelet took the pod on.
-    pub started_at: Option<Timestamp>,
     /// The node it is bound to.
     pub node: Option<Arc<str>>,
     /// The node that it is for, where it is the task of a DAEMON service.
@@ -60,7 +58,6 @@ impl TaskFact {
             revision,
             state,
             presence,
-            started_at: _,
             node: _,
             pinned_to,
             reserves: _,

@@ -1,6 +1,7 @@
 //! `dependsOn`: which container waits for what of which other one. The containers tell when they start.
 
 use kube::ResourceExt;
+use longshore::api::StopCode;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -54,10 +55,49 @@ pub(crate) async fn success_waits_until_the_other_container_has_exited_with_zero
     namespace.until_steady(1).await;
 }
 
+/// "COMPLETE – This condition validates that a dependent container runs to completion (exits) before permitting other containers to
+/// start." With another exit code than 0 it acts as SUCCESS does, as the verdict says.
+pub(crate) async fn complete_waits_until_the_other_container_has_exited(cluster: &'static Cluster) {
+    let first = timed("first", "sleep 3", &json!({ "essential": false }));
+    let namespace = Namespace::with_task(cluster, "depends-complete", json!([app("COMPLETE"), first])).await;
+    let between = seconds_between(&namespace).await;
+    assert!(between >= 3.0, "{between} s");
+    let verdict = namespace.verdict(1).await;
+    assert!(verdict.contains("[app].dependsOn[0].condition") && verdict.contains("(CompleteMasked)"), "{verdict}");
+}
+
+/// HEALTHY: "this condition is confirmed only at task startup". Afterwards a dependency that is not essential may end, be it in a later
+/// step of the start or when all run. The kubelet starts it again, as the verdict says.
+pub(crate) async fn a_dependency_that_nobody_waits_for_any_more_may_end(cluster: &'static Cluster) {
+    let on = |name: &str, condition: &str| json!({ "containerName": name, "condition": condition });
+    let check = json!({ "command": ["CMD-SHELL", "test -e /tmp/healthy"], "interval": 5 });
+    let proxy = json!({ "essential": false, "healthCheck": check });
+    let proxy = shell("proxy", "touch /tmp/healthy; sleep 8; exit 1", &proxy);
+    let first = json!({ "essential": false, "dependsOn": [on("proxy", "HEALTHY")] });
+    let first = shell("first", "sleep 10", &first);
+    let namespace = Namespace::with_task(cluster, "depends-ended", json!([proxy, first, app("SUCCESS")])).await;
+    let restarted = async |times: i32| {
+        let task = namespace.tasks().await.into_iter().next()?;
+        (container(&task, "proxy")?.restart_count >= times).then_some(task)
+    };
+    let starting = namespace.until("it ends during the start", async || restarted(1).await).await;
+    assert!(container(&starting, "app").is_some_and(|app| app.started != Some(true)), "{starting:?}");
+    let again = namespace.until("it ends beside what runs", async || restarted(2).await).await;
+    assert_eq!(again.metadata.uid, starting.metadata.uid);
+    let status = namespace.until_steady(1).await;
+    assert!(status.stopped_tasks.is_empty(), "{:?}", status.stopped_tasks);
+    let verdict = namespace.verdict(1).await;
+    assert!(verdict.contains("containerDefinitions[proxy]") && verdict.contains("(SidecarRestarts)"), "{verdict}");
+}
+
+/// "SUCCESS … also requires that the container exits with a zero status": else the task never comes to run.
 pub(crate) async fn a_container_whose_dependency_does_not_succeed_never_starts(cluster: &'static Cluster) {
     let first = timed("first", "exit 7", &json!({ "essential": false }));
     let namespace = Namespace::with_task(cluster, "depends-failure", json!([first, app("SUCCESS")])).await;
     let stopped = namespace.until_stopped().await;
+    assert_eq!((stopped.stop_code, &stopped.started_at), (Some(StopCode::TaskFailedToStart), &None));
+    let reason = "CannotStartContainerError: container first exited with 7, and app waits for its success";
+    assert_eq!(stopped.stopped_reason, reason);
     let exits: Vec<_> = stopped.containers.iter().map(|exit| (exit.name.as_str(), exit.exit_code)).collect();
     assert_eq!(exits, [("first", Some(7))]);
     for task in namespace.tasks().await {

@@ -15,10 +15,13 @@ mod depends_on;
 mod environment;
 mod failure;
 mod health;
+mod linux_parameters;
 mod memory;
 mod namespace;
+mod restart_policy;
 mod rollout;
 mod secrets;
+mod security;
 mod stop;
 mod volumes;
 
@@ -53,10 +56,18 @@ macro_rules! trials {
 
 fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
     trials! { cluster =>
+        // The one that takes longest comes first.
+        restart_policy {
+            an_exit_after_the_attempt_period_is_followed_by_a_restart_in_the_same_task,
+            an_exit_within_the_attempt_period_is_the_last,
+            an_exit_code_to_be_ignored_is_followed_by_no_restart,
+        }
         depends_on {
             start_waits_until_the_other_container_has_started,
             healthy_waits_until_the_other_container_passes_its_health_check,
             success_waits_until_the_other_container_has_exited_with_zero,
+            complete_waits_until_the_other_container_has_exited,
+            a_dependency_that_nobody_waits_for_any_more_may_end,
             a_container_whose_dependency_does_not_succeed_never_starts,
         }
         environment {
@@ -74,6 +85,10 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             a_container_beyond_its_memory_is_killed,
             the_containers_of_a_task_share_its_memory,
         }
+        linux_parameters {
+            a_container_has_its_memory_file_systems_in_their_size,
+            what_has_no_effect_is_told_and_the_container_runs,
+        }
         rollout {
             a_rolling_update_loses_no_request,
         }
@@ -83,7 +98,12 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             a_private_image_is_pulled_with_its_credentials,
             a_private_image_is_not_pulled_with_others,
         }
+        security {
+            each_container_of_a_task_may_do_what_its_definition_says,
+            a_node_refuses_a_kernel_parameter_that_it_does_not_allow,
+        }
         stop {
+            a_container_that_cannot_be_started_fails_the_start_of_its_task,
             a_container_that_handles_its_stop_signal_ends_in_its_own_way,
             a_container_that_does_not_is_killed_after_its_stop_timeout,
             the_end_of_a_container_that_is_not_essential_changes_nothing,
@@ -92,6 +112,7 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
         volumes {
             containers_share_a_volume,
             a_volume_can_be_mounted_read_only,
+            a_container_has_the_volumes_of_another_one,
         }
     }
 }

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{Api, ListParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
-use longshore::api::{Service, ServiceStatus, StoppedTask};
+use longshore::api::{Service, ServiceStatus, StoppedTask, TaskDefinitionRevision};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -132,6 +132,15 @@ impl Namespace {
     pub(crate) async fn until_stopped(&self) -> StoppedTask {
         let status = self.until_service("a task is on record", |status| !status.stopped_tasks.is_empty()).await;
         status.stopped_tasks.last().unwrap().clone()
+    }
+
+    /// In what the tasks of a revision of the family are not as on ECS.
+    pub(crate) async fn verdict(&self, revision: u32) -> String {
+        let exact = |revision: &TaskDefinitionRevision| {
+            let conditions = revision.status.iter().flat_map(|status| &status.conditions);
+            conditions.filter(|condition| condition.type_ == "Exact").map(|exact| exact.message.clone()).next()
+        };
+        self.until_object(&format!("app-{revision}"), "a verdict on the revision", exact).await
     }
 
     /// The pods of the service's tasks, the oldest first.

@@ -36,6 +36,16 @@ pub(crate) async fn the_end_of_an_essential_container_stops_the_task(cluster: &'
         .await;
 }
 
+pub(crate) async fn a_container_that_cannot_be_started_fails_the_start_of_its_task(cluster: &'static Cluster) {
+    let app = json!({ "name": "app", "entryPoint": ["serve"] });
+    let namespace = Namespace::with_task(cluster, "stop-command", json!([app])).await;
+    let stopped = namespace.until_stopped().await;
+    assert_eq!((stopped.stop_code, &stopped.started_at), (Some(StopCode::TaskFailedToStart), &None));
+    assert!(stopped.stopped_reason.starts_with("CannotStartContainerError: "), "{}", stopped.stopped_reason);
+    assert!(stopped.stopped_reason.contains("\"serve\": executable file not found"), "{}", stopped.stopped_reason);
+    assert_eq!(exits(&stopped), []);
+}
+
 pub(crate) async fn the_end_of_a_container_that_is_not_essential_changes_nothing(cluster: &'static Cluster) {
     let app = json!({ "name": "app" });
     let other = shell("other", "exit 5", &json!({ "essential": false }));

@@ -28,3 +28,36 @@ pub(crate) async fn a_volume_can_be_mounted_read_only(cluster: &'static Cluster)
     let namespace = with_volume(cluster, "volume-read-only", "exec /task pause", reader, true).await;
     assert_eq!(namespace.until_printed("reader", "touch ").await, "touch: /in/mine: Read-only file system");
 }
+
+/// "Data volumes to mount from another container", where they are there; read-only, "if this value is true".
+pub(crate) async fn a_container_has_the_volumes_of_another_one(cluster: &'static Cluster) {
+    let namespace = Namespace::new(cluster, "volumes-from").await;
+    let mounts = json!({ "mountPoints": [
+        { "sourceVolume": "data", "containerPath": "/data" },
+        { "sourceVolume": "fixed", "containerPath": "/fixed", "readOnly": true },
+    ] });
+    let from = |read_only: bool| json!({ "volumesFrom": [{ "sourceContainer": "owner", "readOnly": read_only }] });
+    let takes = |name: &str, read_only: bool| {
+        let tell = format!(
+            "until [ -e /data/whole ]; do sleep 0.1; done
+            echo \"read $(cat /data/whole)\"
+            for place in data fixed; do echo \"$place $(touch /$place/{name} 2>&1)\"; done
+            exec /task pause"
+        );
+        shell(name, &tell, &from(read_only))
+    };
+    let owner = "echo hello >/data/part; mv /data/part /data/whole; exec /task pause";
+    let containers = [shell("owner", owner, &mounts), takes("editor", false), takes("reader", true)];
+    namespace.register(&json!({ "volumes": [{ "name": "data" }, { "name": "fixed" }] }), json!(containers));
+    namespace.create_service(&json!({}));
+    for (name, place, said) in [
+        ("editor", "read", "hello"),
+        ("editor", "data", ""),
+        ("editor", "fixed", "touch: /fixed/editor: Read-only file system"),
+        ("reader", "read", "hello"),
+        ("reader", "data", "touch: /data/reader: Read-only file system"),
+        ("reader", "fixed", "touch: /fixed/reader: Read-only file system"),
+    ] {
+        assert_eq!(namespace.until_printed(name, &format!("{place} ")).await, said, "{name} {place}");
+    }
+}

@@ -62,6 +62,8 @@ pub(crate) struct Namespace {
     pub(crate) client: Client,
     prepared: &'static Prepared,
     pub(crate) operator: Option<Child>,
+    /// How much the operator logs.
+    log_filter: &'static str,
     started: Timestamp,
 }
 
@@ -78,6 +80,14 @@ impl Namespace {
         Self::in_cluster(Prepared::shared().await, name).await
     }
 
+    /// A namespace with an operator that logs all that it and its libraries have to say.
+    pub(crate) async fn traced(name: &str) -> Self {
+        let mut namespace = Self::without_operator(name).await;
+        namespace.log_filter = "trace";
+        namespace.start_operator();
+        namespace
+    }
+
     /// A namespace with an operator, in a cluster that no other test changes.
     pub(crate) async fn alone(name: &str) -> Self {
         let prepared = Box::leak(Box::new(Prepared::start().await));
@@ -90,7 +100,8 @@ impl Namespace {
         let cluster = &prepared.cluster;
         cluster.create_namespace(name).await.unwrap();
         let client = cluster.client().unwrap();
-        Self { cluster, name: name.to_owned(), client, prepared, operator: None, started: Timestamp::now() }
+        let (name, started) = (name.to_owned(), Timestamp::now());
+        Self { cluster, name, client, prepared, operator: None, log_filter: "info", started }
     }
 
     /// Starts the operator under its ServiceAccount.
@@ -103,7 +114,7 @@ impl Namespace {
         let log = self.cluster.folder().join(format!("operator-{}.log", self.name));
         let log = File::options().create(true).append(true).open(log).unwrap();
         Command::new(env!("CARGO_BIN_EXE_longshore"))
-            .args(["run", "--namespaces", &self.name])
+            .args(["run", "--namespaces", &self.name, "--log-filter", self.log_filter])
             .args(arguments)
             .env("LONGSHORE_ADMIN_ADDRESS", "127.0.0.1:0")
             .env("KUBECONFIG", kubeconfig)

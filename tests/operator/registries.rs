@@ -22,7 +22,7 @@ async fn owners(namespace: &Namespace, name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn services_with_the_same_credentials_share_a_secret_until_the_last_of_them_is_gone() {
-    let namespace = Namespace::new("registry-shared").await;
+    let namespace = Namespace::traced("registry-shared").await;
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:registry-AbCdEf";
     let mapping = json!({ "from": arn, "name": "registry", "key": "credentials" });
     namespace.apply("Cluster", "default", &json!({ "kubernetes": { "secretMappings": [mapping] } }));
@@ -65,7 +65,7 @@ async fn services_with_the_same_credentials_share_a_secret_until_the_last_of_the
 
 #[tokio::test]
 async fn an_image_pull_secret_is_used_as_it_is_and_anything_else_is_told() {
-    let namespace = Namespace::new("registry-native").await;
+    let namespace = Namespace::traced("registry-native").await;
     namespace.apply_default_cluster();
     namespace.apply("TaskDefinition", "web", &private("registry-native:1", "k8s://secret/pull"));
     namespace.apply_service("web", 1, 100, 200);

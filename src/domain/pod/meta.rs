@@ -97,13 +97,13 @@ fn restart_policies(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, Resta
 fn awaited(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, Awaited> {
     let mut awaited = BTreeMap::new();
     for container in containers(definition) {
-        let seconds = container.lifecycle.start_timeout;
         let until = match container.role() {
             Role::Sidecar { awaited_healthy: true } => AwaitedState::Healthy,
-            Role::InitOnce if seconds.is_some() => AwaitedState::Ended,
-            Role::InitOnce | Role::Sidecar { awaited_healthy: false } | Role::Main => continue,
+            Role::InitOnce => AwaitedState::Ended,
+            Role::Sidecar { awaited_healthy: false } | Role::Main => continue,
         };
-        awaited.insert(container.name.pod.as_str(), Awaited { until, seconds });
+        let (by, seconds) = (container.lifecycle.awaited_by.clone(), container.lifecycle.start_timeout);
+        awaited.insert(container.name.pod.as_str(), Awaited { by, until, seconds });
     }
     awaited
 }

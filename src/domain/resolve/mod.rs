@@ -6,6 +6,7 @@ pub mod control;
 pub mod dependencies;
 mod deployment_content;
 pub mod features;
+pub mod image;
 pub mod members;
 pub mod secret_references;
 pub mod service;

@@ -128,7 +128,7 @@ impl<'a> Ended<'_, 'a> {
         let end = match self.how {
             End::ByItself(end) => return Stopped { task, end: end.clone(), by_itself: true },
             End::Asked(end) => end.clone(),
-            End::Unheard => StopRecord::of_request(),
+            End::Unheard => StopRecord::of_request(&task.state),
         };
         let (code, reason) = match (&task.stopped_for, &task.disruption) {
             (Some(_), _) => (StopCode::ServiceSchedulerInitiated, String::new()),
@@ -198,7 +198,7 @@ fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Times
         deployment: task.key.deployment.to_string(),
         stop_code: Some(end.code),
         stopped_reason,
-        started_at: task.started_at.map(Time),
+        started_at: end.ran_since.map(Time),
         stopped_at: Time(end.at.unwrap_or(now)),
         containers: end.containers.iter().map(container).collect(),
     }

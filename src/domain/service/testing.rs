@@ -49,7 +49,6 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         revision: web(1),
         state: healthy(),
         presence: Presence::Present,
-        started_at: Some(Timestamp::UNIX_EPOCH),
         node: None,
         pinned_to: None,
         reserves: Resources::default(),

@@ -131,6 +131,13 @@ pub enum ContainerState {
         /// When.
         at: Option<Timestamp>,
     },
+    /// Never started, and not tried again: the image has no such command.
+    CannotStart {
+        /// The runtime's message.
+        message: Option<String>,
+        /// When it was tried.
+        at: Option<Timestamp>,
+    },
 }
 
 impl TaskState {
@@ -141,7 +148,7 @@ impl TaskState {
         match pod.phase {
             PodPhase::Ended => Self::Stopped(Box::new(StopRecord::of_ended_pod(pod))),
             PodPhase::Pending | PodPhase::Running if essential_exit => {
-                Self::Stopped(Box::new(StopRecord::of_essential_exit(pod)))
+                Self::Stopped(Box::new(StopRecord::of_exits(pod)))
             }
             PodPhase::Pending => {
                 Self::Pending { failing: StartFailure::of(pod).or_else(|| StartFailure::of_dependencies(pod)) }
@@ -163,9 +170,17 @@ impl ContainerFact {
         match (&self.restart, self.role) {
             _ if !self.essential => false,
             (Some(policy), _) => self.has_exited_for_good(policy),
-            (None, ContainerRole::Main) => matches!(self.state, ContainerState::Exited { .. }),
+            (None, ContainerRole::Main) => {
+                matches!(self.state, ContainerState::Exited { .. } | ContainerState::CannotStart { .. })
+            }
             (None, ContainerRole::Init) => self.restarts > 0,
         }
+    }
+
+    /// Whether its process has ever run.
+    pub(super) fn has_run(&self) -> bool {
+        let runs = matches!(self.state, ContainerState::Running { .. } | ContainerState::Exited { .. });
+        runs || self.last_exit_code.is_some()
     }
 
     /// Whether the latest exit is one after which ECS would not have started the container again, whatever the kubelet does.
@@ -175,6 +190,7 @@ impl ContainerFact {
                 let ran_for = at.zip(started_at).map(|(at, started)| at.duration_since(started));
                 !policy.restarts_after(code, ran_for)
             }
+            ContainerState::CannotStart { .. } => true,
             ContainerState::Waiting { .. } | ContainerState::Running { .. } => {
                 self.last_exit_code.is_some_and(|code| !policy.restarts_after(code, self.last_ran_for))
             }
@@ -189,22 +205,22 @@ impl ContainerFact {
     }
 }
 
-/// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task: a
-/// finished container that is not essential makes the pod unready for ever, and the task stays RUNNING. What counts then are the
-/// essential containers and the gates themselves.
+/// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task, whose health
+/// is that of its essential containers: another one that has finished makes the pod unready for ever, and a sidecar that the kubelet
+/// starts again does so until it runs. What counts then are the essential containers and the gates themselves.
 fn checks(pod: &PodStatus) -> Checks {
     let excused = |container: &ContainerFact| {
-        let has_ended = matches!(container.state, ContainerState::Exited { .. });
-        !container.essential && (has_ended || container.is_restarting())
+        let cannot_start = matches!(container.state, ContainerState::CannotStart { .. });
+        !container.essential && (cannot_start || container.has_run())
     };
-    let unready = || pod.containers.iter().filter(|c| c.role == ContainerRole::Main && !c.ready);
+    let unready = || pod.containers.iter().filter(|container| !container.ready);
     let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
     let essential = || pod.containers.iter().filter(|container| container.essential);
     let checks_pass = if is_excused { essential().all(|container| container.ready) } else { pod.containers_ready };
     let passing = pod.ready || (is_excused && checks_pass && !pod.gates.closed);
     let started = essential().filter_map(|container| match container.state {
         ContainerState::Running { since } => since,
-        ContainerState::Waiting { .. } | ContainerState::Exited { .. } => None,
+        ContainerState::Waiting { .. } | ContainerState::Exited { .. } | ContainerState::CannotStart { .. } => None,
     });
     // "When a container is restarted its health status is UNKNOWN" until it has passed again.
     if essential().any(ContainerFact::is_restarting) {
@@ -231,6 +247,7 @@ mod tests {
     use super::*;
     use crate::api::StopCode;
     use crate::domain::task::health::{Health, HealthPeriods, TargetHealth};
+    use crate::domain::task::restart::AwaitedState;
 
     fn running(name: &str, essential: bool, ready: bool) -> ContainerFact {
         ContainerFact {
@@ -274,6 +291,35 @@ mod tests {
     }
 
     #[test]
+    fn a_sidecar_that_is_not_essential_may_end_and_be_started_again_and_the_task_stays_healthy() {
+        let sidecar = |state, last_exit_code| ContainerFact {
+            role: ContainerRole::Init,
+            restarts: 1,
+            state,
+            last_exit_code,
+            ..running("proxy", false, false)
+        };
+        let back_off = || ContainerState::Waiting { reason: Some("CrashLoopBackOff".to_owned()), message: None };
+        let ended = || ContainerState::Exited { code: 1, reason: None, started_at: None, at: None };
+        for (sentence, proxy) in [
+            ("it ends", sidecar(ended(), None)),
+            ("it waits for its restart", sidecar(back_off(), Some(1))),
+            (
+                "it runs again and does not pass its health check yet",
+                sidecar(ContainerState::Running { since: None }, Some(1)),
+            ),
+        ] {
+            assert!(healthy(&pod(false, vec![proxy.clone(), running("app", true, true)])), "{sentence}");
+            assert!(
+                !healthy(&pod(false, vec![proxy, running("app", true, false)])),
+                "{sentence}, beside an unhealthy one"
+            );
+        }
+        let node_lost = pod(false, vec![running("proxy", false, true), running("app", true, true)]);
+        assert!(!healthy(&node_lost), "every container is ready, and the pod is not");
+    }
+
+    #[test]
     fn beside_a_container_that_has_finished_target_groups_still_have_a_say() {
         let finished = || vec![running("app", true, true), exited("migrate", false, 0)];
         let at = |second| Some(Timestamp::from_second(second).unwrap());
@@ -301,6 +347,60 @@ mod tests {
         assert_eq!(record.code, StopCode::EssentialContainerExited);
         assert_eq!(record.reason, "Essential container in task exited");
         assert_eq!(record.containers[0].exit_code, Some(3));
+    }
+
+    #[test]
+    fn a_task_of_which_a_container_never_ran_failed_to_start() {
+        let since = Timestamp::UNIX_EPOCH;
+        let awaited = |until| Some(Awaited { by: vec!["app".to_owned()], until, seconds: None });
+        let init = |container| ContainerFact { role: ContainerRole::Init, ..container };
+        let migrate =
+            |code| init(ContainerFact { awaited: awaited(AwaitedState::Ended), ..exited("migrate", false, code) });
+        // Stopped with its task.
+        let proxy = |code| init(exited("proxy", true, code));
+        let waiting = |name| ContainerFact {
+            state: ContainerState::Waiting { reason: Some("PodInitializing".to_owned()), message: None },
+            ..running(name, true, false)
+        };
+        let runs =
+            |name| ContainerFact { state: ContainerState::Running { since: Some(since) }, ..running(name, true, true) };
+        let cannot_start = |name, essential| ContainerFact {
+            state: ContainerState::CannotStart { message: Some("no such command".to_owned()), at: None },
+            ..running(name, essential, false)
+        };
+        let ended = ContainerState::Exited { code: 1, reason: None, started_at: Some(since), at: None };
+        let ended = || ContainerFact { state: ended.clone(), ..running("app", true, false) };
+        let crashed = || ContainerFact { restarts: 1, last_exit_code: Some(1), ..init(waiting("proxy")) };
+        let essential = "Essential container in task exited";
+        let failed = "CannotStartContainerError: container migrate exited with 7, and app waits for its success";
+        let no_command = "CannotStartContainerError: no such command";
+        // (sentence, phase, containers, whether it had been RUNNING, reason)
+        for (sentence, phase, containers, was_running, reason) in [
+            ("one that ran ends", PodPhase::Ended, vec![migrate(0), ended()], true, essential),
+            ("of two that ran one ends", PodPhase::Running, vec![ended(), runs("web")], true, essential),
+            ("a dependency fails", PodPhase::Ended, vec![proxy(143), migrate(7), waiting("app")], false, failed),
+            ("a command is not there", PodPhase::Ended, vec![cannot_start("app", true)], false, no_command),
+            ("so beside another", PodPhase::Running, vec![cannot_start("app", true), runs("web")], false, no_command),
+            ("one ends before another starts", PodPhase::Pending, vec![ended(), waiting("web")], false, essential),
+            ("a sidecar ends before that", PodPhase::Pending, vec![crashed(), waiting("app")], false, essential),
+        ] {
+            let pod = PodStatus { phase, containers, ..PodStatus::default() };
+            let TaskState::Stopped(record) = TaskState::of(&pod) else { panic!("{sentence}: it goes on") };
+            let code = if was_running { StopCode::EssentialContainerExited } else { StopCode::TaskFailedToStart };
+            assert_eq!((record.code, record.reason.as_str()), (code, reason), "{sentence}");
+            assert_eq!(record.ran_since, was_running.then_some(since), "{sentence}");
+            let periods = HealthPeriods { healthy_after: SignedDuration::ZERO, grace: SignedDuration::ZERO };
+            assert_eq!(record.died_early(periods), !was_running, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_not_essential_and_cannot_be_started_leaves_its_task_alone() {
+        let cannot_start = ContainerFact {
+            state: ContainerState::CannotStart { message: None, at: None },
+            ..running("other", false, false)
+        };
+        assert!(healthy(&pod(false, vec![running("app", true, true), cannot_start])));
     }
 
     #[test]

@@ -25,9 +25,11 @@ impl RestartPolicy {
 }
 
 /// What others wait for in a container, and how long it may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Awaited {
+    /// Who waits, by the names that the task definition gives them.
+    pub by: Vec<String>,
     /// What they wait for.
     pub until: AwaitedState,
     /// `startTimeout`, in seconds from the start of the container; without it they wait for ever.

@@ -36,7 +36,7 @@ pub enum StartFailureKind {
     CannotCreate,
     /// A container that others wait for takes longer than its `startTimeout`.
     StartTimeout,
-    /// A container that others wait for to be HEALTHY has exited before it was.
+    /// A container has exited that others still wait for to be HEALTHY.
     DependencyExited,
     /// No node takes the task. ECS keeps it PENDING and says so.
     Unplaced,
@@ -63,17 +63,19 @@ impl StartFailure {
     }
 
     /// What keeps the containers of a pod from starting that wait for another of its containers. On ECS "the dependent container is
-    /// given up" then, and with it the task.
+    /// given up" then, and with it the task. Once those have started, what becomes of the other one is of no account to them.
     pub(super) fn of_dependencies(pod: &PodStatus) -> Option<Self> {
+        let has_run = |name: &String| pod.containers.iter().any(|other| other.name == *name && other.has_run());
         pod.containers.iter().find_map(|container| {
-            let Awaited { until, seconds } = container.awaited?;
+            let Awaited { by, until, seconds } = container.awaited.as_ref()?;
+            let waits = by.iter().find(|name| !has_run(name))?;
             let name = &container.name;
-            if until == AwaitedState::Healthy && container.restart.is_none() && container.restarts > 0 {
-                let message = format!("container {name} exited before it was HEALTHY");
+            if *until == AwaitedState::Healthy && container.restart.is_none() && container.restarts > 0 {
+                let message = format!("container {name} exited, and {waits} waits for it to be HEALTHY");
                 return Some(Self { kind: StartFailureKind::DependencyExited, message, since: None });
             }
             let ContainerState::Running { since: Some(since) } = container.state else { return None };
-            let is_reached = until == AwaitedState::Healthy && container.started;
+            let is_reached = *until == AwaitedState::Healthy && container.started;
             let timeout = SignedDuration::from_secs(seconds.filter(|_| !is_reached)?.into());
             let state = match until {
                 AwaitedState::Healthy => "HEALTHY",
@@ -151,28 +153,37 @@ mod tests {
     fn what_others_wait_for_has_its_start_timeout_from_its_own_start() {
         use AwaitedState::{Ended, Healthy};
         let at = |second| Timestamp::from_second(second).unwrap();
-        let db = |until, seconds, started, restarts| ContainerFact {
-            name: "db".to_owned(),
+        let container = |name: &str, state, started, restarts| ContainerFact {
+            name: name.to_owned(),
             essential: false,
             role: ContainerRole::Init,
             ready: false,
             restarts,
-            state: ContainerState::Running { since: Some(at(100)) },
+            state,
             last_exit_code: None,
             last_ran_for: None,
             started,
             restart: None,
-            awaited: Some(Awaited { until, seconds }),
+            awaited: None,
         };
-        for (sentence, container, expected) in [
-            ("HEALTHY within 60 seconds", db(Healthy, Some(60), false, 0), Some("StartTimeout 160")),
-            ("which it is", db(Healthy, Some(60), true, 0), None),
-            ("HEALTHY, some time", db(Healthy, None, false, 0), None),
-            ("an exit instead", db(Healthy, None, false, 1), Some("DependencyExited -")),
-            ("the end within 60 seconds", db(Ended, Some(60), true, 0), Some("StartTimeout 160")),
-            ("the end, some time", db(Ended, None, true, 0), None),
+        let running = || ContainerState::Running { since: Some(at(100)) };
+        let db = |until, seconds, started, restarts| {
+            let awaited = Awaited { by: vec!["migrate".to_owned()], until, seconds };
+            ContainerFact { awaited: Some(awaited), ..container("db", running(), started, restarts) }
+        };
+        let waits = || container("migrate", ContainerState::Waiting { reason: None, message: None }, false, 0);
+        let runs = || container("migrate", running(), true, 0);
+        for (sentence, target, waiting, expected) in [
+            ("HEALTHY within 60 seconds", db(Healthy, Some(60), false, 0), waits(), Some("StartTimeout 160")),
+            ("which it is", db(Healthy, Some(60), true, 0), waits(), None),
+            ("HEALTHY, some time", db(Healthy, None, false, 0), waits(), None),
+            ("an exit instead", db(Healthy, None, false, 1), waits(), Some("DependencyExited -")),
+            ("an exit once those that waited have started", db(Healthy, None, false, 1), runs(), None),
+            ("and the time that it takes then", db(Healthy, Some(60), false, 1), runs(), None),
+            ("the end within 60 seconds", db(Ended, Some(60), true, 0), waits(), Some("StartTimeout 160")),
+            ("the end, some time", db(Ended, None, true, 0), waits(), None),
         ] {
-            let pod = PodStatus { containers: vec![container], ..PodStatus::default() };
+            let pod = PodStatus { containers: vec![target, waiting], ..PodStatus::default() };
             let found = StartFailure::of_dependencies(&pod).map(|failure| {
                 let since = failure.since.map_or_else(|| "-".to_owned(), |since| since.as_second().to_string());
                 format!("{:?} {since}", failure.kind)

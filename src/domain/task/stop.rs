@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::StopCode;
 use crate::domain::task::health::{HealthPeriods, has_passed};
-use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus};
+use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus, TaskState};
+use crate::domain::task::restart::AwaitedState;
 use crate::domain::task::start::StartFailure;
 
 /// A task's end, as far as its pod tells it.
@@ -38,9 +39,15 @@ pub struct ContainerExit {
 }
 
 impl StopRecord {
-    /// A pod in which an essential container has exited while others may still run.
-    pub(super) fn of_essential_exit(pod: &PodStatus) -> Self {
-        Self::new(pod, StopCode::EssentialContainerExited, "Essential container in task exited".to_owned())
+    /// A pod that ends with a container of it: an essential one has ended, be it that others still run, or one has failed whose
+    /// success others wait for. A task that never was RUNNING failed to start, whatever ended.
+    pub(super) fn of_exits(pod: &PodStatus) -> Self {
+        let exited = || "Essential container in task exited".to_owned();
+        if was_running(pod) {
+            return Self::new(pod, StopCode::EssentialContainerExited, exited());
+        }
+        let reason = pod.containers.iter().find_map(failed_start).unwrap_or_else(exited);
+        Self::new(pod, StopCode::TaskFailedToStart, reason)
     }
 
     /// A pod whose containers have all ended. One that no container ever ran in failed to start: the kubelet refused it, or
@@ -50,7 +57,7 @@ impl StopRecord {
         match (&pod.reason, ran) {
             (Some(reason), false) => Self::new(pod, StopCode::TaskFailedToStart, reason.clone()),
             (Some(reason), true) => Self::new(pod, StopCode::TerminationNotice, reason.clone()),
-            (None, _) => Self::of_essential_exit(pod),
+            (None, _) => Self::of_exits(pod),
         }
     }
 
@@ -67,13 +74,18 @@ impl StopRecord {
         }
     }
 
-    /// A task that was asked to stop and went without another word.
-    pub fn of_request() -> Self {
+    /// A task that was asked to stop and went without another word, by what it did last.
+    pub fn of_request(last: &TaskState) -> Self {
+        let ran_since = match last {
+            TaskState::Running(checks) => checks.running_since,
+            TaskState::Stopped(end) => end.ran_since,
+            TaskState::Pending { .. } => None,
+        };
         Self {
             code: StopCode::UserInitiated,
             reason: String::new(),
             at: None,
-            ran_since: None,
+            ran_since,
             had_passed: false,
             others_running: false,
             containers: Vec::new(),
@@ -83,23 +95,24 @@ impl StopRecord {
     fn new(pod: &PodStatus, code: StopCode, reason: String) -> Self {
         let exits = pod.containers.iter().filter_map(exit);
         let at = pod.containers.iter().filter_map(|container| match container.state {
-            ContainerState::Exited { at, .. } => at,
+            ContainerState::Exited { at, .. } | ContainerState::CannotStart { at, .. } => at,
             ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
         });
         let started = pod.containers.iter().filter(|container| container.essential).filter_map(|container| {
             match container.state {
                 ContainerState::Exited { started_at: since, .. } | ContainerState::Running { since } => since,
-                ContainerState::Waiting { .. } => None,
+                ContainerState::Waiting { .. } | ContainerState::CannotStart { .. } => None,
             }
         });
-        let ran_since = started.max();
+        let was_running = was_running(pod);
+        let ran_since = started.max().filter(|_| was_running);
         let checked = pod.health_check_deadline.is_some() || pod.gates.of_targets;
         Self {
             code,
             reason,
             at: at.max(),
             ran_since,
-            had_passed: !checked || has_passed(pod.ready, pod.ready_changed_at, ran_since),
+            had_passed: was_running && (!checked || has_passed(pod.ready, pod.ready_changed_at, ran_since)),
             others_running: pod.phase != PodPhase::Ended,
             containers: exits.collect(),
         }
@@ -135,9 +148,34 @@ pub fn disruption(reason: &str, message: &str, node: &str) -> Option<String> {
     }
 }
 
+/// A task has been RUNNING once each of its containers has. One that is not essential may fail to.
+fn was_running(pod: &PodStatus) -> bool {
+    let is_excused = |container: &ContainerFact| {
+        !container.essential && matches!(container.state, ContainerState::CannotStart { .. })
+    };
+    pod.containers.iter().all(|container| container.has_run() || is_excused(container))
+}
+
+/// Why a container keeps its task from starting for good, if it does: it cannot be started, or others wait for its success.
+fn failed_start(container: &ContainerFact) -> Option<String> {
+    let name = &container.name;
+    let awaited = container.awaited.as_ref().filter(|awaited| awaited.until == AwaitedState::Ended);
+    let reason = match (&container.state, awaited) {
+        (ContainerState::CannotStart { message, .. }, awaited) if container.essential || awaited.is_some() => {
+            message.clone().unwrap_or_else(|| format!("container {name}"))
+        }
+        (ContainerState::Exited { code, .. }, Some(awaited)) if *code != 0 => {
+            format!("container {name} exited with {code}, and {} waits for its success", awaited.by.join(", "))
+        }
+        _ => return None,
+    };
+    Some(format!("CannotStartContainerError: {reason}"))
+}
+
 fn exit(container: &ContainerFact) -> Option<ContainerExit> {
     let (exit_code, reason) = match &container.state {
         ContainerState::Exited { code, reason, .. } => (Some(*code), reason.as_deref()),
+        ContainerState::CannotStart { .. } => return None,
         ContainerState::Waiting { .. } | ContainerState::Running { .. } => (container.last_exit_code, None),
     };
     let reason = match reason {

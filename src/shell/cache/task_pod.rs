@@ -23,6 +23,8 @@ use crate::shell::cache::pod_size::{ContainerSize, Requirements, reserves};
 const TARGET_HEALTH: &str = "target-health.";
 /// "If the target state is unhealthy, the reason code can be one of the following".
 const CHECKS_FAILED: [&str; 3] = ["Target.ResponseCodeMismatch", "Target.Timeout", "Target.FailedHealthChecks"];
+/// What container runtimes say of a container that they could not start: containerd, and others.
+const CANNOT_START: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
 /// A pod, without what we do not read.
 #[derive(Debug, Clone, Resource, Serialize, Deserialize)]
@@ -96,7 +98,6 @@ pub struct Status {
     phase: String,
     reason: Option<String>,
     message: Option<String>,
-    start_time: Option<Time>,
     conditions: Vec<PodCondition>,
     init_container_statuses: Vec<ContainerStatus>,
     container_statuses: Vec<ContainerStatus>,
@@ -152,6 +153,7 @@ struct Running {
 struct Terminated {
     exit_code: i32,
     reason: Option<String>,
+    message: Option<String>,
     started_at: Option<Time>,
     finished_at: Option<Time>,
 }
@@ -191,7 +193,6 @@ impl TaskPod {
             revision: annotations.get(labels::TASK_DEFINITION)?.parse().ok()?,
             state: TaskState::of(&self.pod_status()),
             presence: if stopping { Presence::Stopping } else { Presence::Present },
-            started_at: self.status.start_time.as_ref().map(|time| time.0),
             node: self.spec.node_name.as_deref().map(Arc::from),
             pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
             reserves: reserves(&self.spec.resources, &self.spec.init_containers, &self.spec.containers),
@@ -261,7 +262,7 @@ impl TaskPod {
             last_ran_for: container.last_state.terminated.as_ref().and_then(Terminated::ran_for),
             started: container.started,
             restart: restarts.get(&container.name).cloned(),
-            awaited: awaited.get(&container.name).copied(),
+            awaited: awaited.get(&container.name).cloned(),
         };
         let init = status.init_container_statuses.iter().map(|container| fact(ContainerRole::Init, container));
         let main = status.container_statuses.iter().map(|container| fact(ContainerRole::Main, container));
@@ -323,7 +324,16 @@ impl PodCondition {
 }
 
 impl Terminated {
+    /// Whether there never was a process, of which a container runtime tells an exit code, and containerd a start in 1970, all the
+    /// same.
+    fn has_not_run(&self) -> bool {
+        self.reason.as_ref().is_some_and(|reason| CANNOT_START.contains(&reason.as_str()))
+    }
+
     fn ran_for(&self) -> Option<SignedDuration> {
+        if self.has_not_run() {
+            return Some(SignedDuration::ZERO);
+        }
         Some(self.finished_at.as_ref()?.0.duration_since(self.started_at.as_ref()?.0))
     }
 }
@@ -331,6 +341,10 @@ impl Terminated {
 impl State {
     fn fact(&self) -> ContainerState {
         match (&self.terminated, &self.running, &self.waiting) {
+            (Some(end), _, _) if end.has_not_run() => ContainerState::CannotStart {
+                message: end.message.clone(),
+                at: end.finished_at.as_ref().map(|time| time.0),
+            },
             (Some(exit), _, _) => ContainerState::Exited {
                 code: exit.exit_code,
                 reason: exit.reason.clone(),
@@ -377,6 +391,25 @@ mod tests {
             assert_eq!(condition.target(), Some(Target { group: "k8s-shop-web-8080".into(), health }));
         }
         assert_eq!(serde_json::from_value::<PodCondition>(json!({ "type": "Ready" })).unwrap().target(), None);
+    }
+
+    #[test]
+    fn a_container_that_the_runtime_could_not_start_has_not_run() {
+        let terminated = json!({
+            "exitCode": 128,
+            "reason": "StartError",
+            "message": "exec: \"serve\": executable file not found in $PATH",
+            "startedAt": "1970-01-01T00:00:00Z",
+            "finishedAt": "2026-01-01T00:00:00Z",
+        });
+        let terminated: Terminated = serde_json::from_value(terminated).unwrap();
+        assert_eq!(terminated.ran_for(), Some(SignedDuration::ZERO));
+        let state = State { terminated: Some(terminated), ..State::default() };
+        let expected = ContainerState::CannotStart {
+            message: Some("exec: \"serve\": executable file not found in $PATH".to_owned()),
+            at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        };
+        assert_eq!(state.fact(), expected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::domain::resolve::task_definition::lifecycle::{self, Lifecycle};
 use crate::domain::resolve::task_definition::networking::{self, Port};
 use crate::domain::resolve::task_definition::security::{self, Security};
 use crate::domain::resolve::task_definition::volumes::{self, Mount};
-use crate::domain::resolve::task_definition::{PodName, logging, member, positive, processes, sizes};
+use crate::domain::resolve::task_definition::{PodName, images, logging, member, positive, processes, sizes};
 
 /// One container of a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +126,8 @@ pub(super) fn resolve(
         credential_specs: _,       // refused
     } = definition;
 
-    let lifecycle = lifecycle::resolve(index, definition, order, features, verdict);
+    images::note_name(definition, verdict);
+    let lifecycle = lifecycle::resolve(index, &spec.container_definitions, definition, order, features, verdict);
     let essential = essential.unwrap_or(true);
     if health_check.is_some() && !essential && lifecycle.role != (Role::Sidecar { awaited_healthy: true }) {
         verdict.note(DeviationCode::NonEssentialHealthNotProbed, member(name, "healthCheck"));

@@ -93,6 +93,8 @@ macro_rules! codes {
 }
 
 codes! {
+    ImageNameInvalid: "no container runtime takes this name of an image: tasks stop with CannotPullContainerError",
+    CredentialsMixed: "another container has other credentials for the same repository, and a pod pulls with all that it has: whichever works is used",
     HostPortIgnored: "in the network modes awsvpc and host the task listens on the containerPort alone; ECS does not register another hostPort",
     PortUsedTwice: "another container listens on this port, and the containers of a pod share one network: one of them cannot start; on ECS in the mode bridge each has its own",
     ProxyIgnored: "App Mesh is not there: nothing leads traffic through the proxy; use a service mesh of the Kubernetes cluster",

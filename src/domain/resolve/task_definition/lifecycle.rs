@@ -28,7 +28,9 @@ pub struct Lifecycle {
     pub role: Role,
     /// How it is started again, if it is.
     pub restart: Option<Restart>,
-    /// Seconds that it may take to reach what others wait for, COMPLETE, SUCCESS or HEALTHY, where they do and that is limited.
+    /// The containers that wait for more than its start: COMPLETE, SUCCESS or HEALTHY.
+    pub awaited_by: Vec<String>,
+    /// Seconds that it may take to reach what they wait for, where they do and that is limited.
     pub start_timeout: Option<u32>,
     /// Seconds from the stop signal to the kill.
     pub stop_timeout: u32,
@@ -48,6 +50,7 @@ pub(super) fn refused(containers: &[ContainerDefinition], order: &StartOrder) ->
 
 pub(super) fn resolve(
     index: usize,
+    containers: &[ContainerDefinition],
     container: &ContainerDefinition,
     order: &StartOrder,
     features: Features,
@@ -62,12 +65,14 @@ pub(super) fn resolve(
     if let Some(restart) = &restart {
         note_restart(container, role, restart, verdict);
     }
-    let waited = |edge: &Edge| edge.target == index && edge.condition != ContainerCondition::Start;
-    let awaited = order.edges.iter().any(waited);
+    let awaits = |edge: &&Edge| edge.target == index && edge.condition != ContainerCondition::Start;
+    let awaiting = order.edges.iter().filter(awaits).filter_map(|edge| containers.get(edge.from));
+    let awaited_by: Vec<String> = awaiting.map(|container| container.name.clone()).collect();
     Lifecycle {
         role,
         restart: restart.filter(|_| role != Role::InitOnce),
-        start_timeout: positive(container.start_timeout).filter(|_| awaited),
+        start_timeout: positive(container.start_timeout).filter(|_| !awaited_by.is_empty()),
+        awaited_by,
         stop_timeout: positive(container.stop_timeout).unwrap_or(STOP_TIMEOUT_DEFAULT),
     }
 }

@@ -4,14 +4,15 @@
 use crate::api::TaskDefinitionSpec;
 use crate::domain::resolve::members::not_implemented;
 use crate::domain::resolve::task_definition::deviation::DeviationCode::{
-    self, ClaimNeeded, CompleteMasked, CompletedNotReady, DockerLabelsAreAnnotations, EarlyExitRestarted,
-    EphemeralStorageEvicts, ExecutionRoleUnused, FaultInjectionIgnored, FirelensNotRouted, HostPortIgnored,
-    HostnameIgnored, IamOfNode, ImageVolumesNotShared, InitExtraBlock, InitProcessIgnored, IpcNamespaceShared,
-    LinkNotResolved, LinksWithoutEnvironment, LogOptionsIgnored, LogsNotShipped, NoCopyUp, NonEssentialHealthNotProbed,
-    PidOneIsPause, PodWide, PortRangeNotListed, PortUsedTwice, ProxyIgnored, RepeatedVariable, RestartBackOff,
-    RestartPolicyIgnored, SharedNetwork, SidecarRestarts, StartImpliesComplete, StartSerialized, StopTimeoutShared,
-    StorageClassNeeded, SwapIgnored, TaskRoleByServiceAccount, TaskSizeNotEnforced, TmpfsOptionsIgnored,
-    UlimitsIgnored, UnsafeSysctl, VolumeLabelsIgnored,
+    self, ClaimNeeded, CompleteMasked, CompletedNotReady, CredentialsMixed, DockerLabelsAreAnnotations,
+    EarlyExitRestarted, EphemeralStorageEvicts, ExecutionRoleUnused, FaultInjectionIgnored, FirelensNotRouted,
+    HostPortIgnored, HostnameIgnored, IamOfNode, ImageNameInvalid, ImageVolumesNotShared, InitExtraBlock,
+    InitProcessIgnored, IpcNamespaceShared, LinkNotResolved, LinksWithoutEnvironment, LogOptionsIgnored,
+    LogsNotShipped, NoCopyUp, NonEssentialHealthNotProbed, PidOneIsPause, PodWide, PortRangeNotListed, PortUsedTwice,
+    ProxyIgnored, RepeatedVariable, RestartBackOff, RestartPolicyIgnored, SharedNetwork, SidecarRestarts,
+    StartImpliesComplete, StartSerialized, StopTimeoutShared, StorageClassNeeded, SwapIgnored,
+    TaskRoleByServiceAccount, TaskSizeNotEnforced, TmpfsOptionsIgnored, UlimitsIgnored, UnsafeSysctl,
+    VolumeLabelsIgnored,
 };
 
 /// A member of a task definition that has none below it.
@@ -170,13 +171,15 @@ pub const MEMBERS: &[Member] = &[
         "an ephemeral volume with a claim of its own, from the service's `volumeConfigurations`",
     ),
     mapped("containerDefinitions[].name", "the container's name, as a DNS label"),
-    mapped(
+    deviates(
         "containerDefinitions[].image",
+        &[ImageNameInvalid],
         "`image`, unchanged; `imagePullPolicy` Always for a tag, IfNotPresent for a digest",
     ),
     mapped("containerDefinitions[].versionConsistency", "the digest that the first task of a deployment ran"),
-    mapped(
+    deviates(
         "containerDefinitions[].repositoryCredentials.credentialsParameter",
+        &[CredentialsMixed],
         "`imagePullSecrets`, by a Secret made from what it names",
     ),
     mapped("containerDefinitions[].entryPoint", "`command`; `$` is literal"),

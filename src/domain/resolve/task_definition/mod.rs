@@ -7,6 +7,7 @@ mod container;
 mod deviation;
 mod extension;
 mod fargate;
+mod images;
 mod lifecycle;
 mod logging;
 mod members;
@@ -193,6 +194,7 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
     sizes::assign_ephemeral_storage(spec, &mut main, &mut verdict);
     let size = sizes::assign(size, &init, &mut main, features, &mut verdict);
 
+    images::note_credentials(&secrets, &mut verdict);
     if task_role_arn.is_some() && !has_service_account(spec) {
         verdict.note(DeviationCode::TaskRoleByServiceAccount, "taskRoleArn");
     }

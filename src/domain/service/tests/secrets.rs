@@ -1,13 +1,15 @@
 //! What tasks take from Secrets decides when they start, and a rotation may start a deployment that fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::failure::with_breaker;
 use super::running;
 use crate::api::conditions::{Reason, Summary};
-use crate::api::{DerivedSecret, DerivedSecretKind, ServiceStatus};
+use crate::api::{DerivedSecret, DerivedSecretKind, ServiceDeploymentStatus, ServiceStatus};
+use crate::domain::resolve::service::ResolvedService;
 use crate::domain::secrets::plan::SecretPlan;
 use crate::domain::service::is_told_first;
-use crate::domain::service::testing::{World, service, web};
+use crate::domain::service::testing::{World, exited, service, web};
 
 fn waiting(revision: i64) -> SecretPlan {
     let summary = Summary::Reconciling(Reason::SecretNotFound, "waiting for Secret db".to_owned());
@@ -60,4 +62,74 @@ fn what_is_made_stands_in_status_before_it_is_made() {
     ] {
         assert_eq!(is_told_first(&status(&before), &status(&after)), expected, "{sentence}");
     }
+}
+
+/// The service follows its secrets, of which this is the version.
+fn at_version(version: &str, minimum: u32, maximum: u32) -> ResolvedService {
+    let mut service = with_breaker(service(1, 2, minimum, maximum), true);
+    let versions = BTreeMap::from([(web(1), version.to_owned())]);
+    SecretPlan { versions, ..SecretPlan::default() }.enter(&mut service, true);
+    service
+}
+
+/// Every task that has been started since then cannot live with the value that is stored now.
+fn fail_all_but(world: &mut World, kept: &[String], rounds: usize) {
+    for _ in 0..rounds {
+        world.step();
+        world.finish_stops();
+        world.step();
+        for task in world.active_where(|task| !kept.contains(&task.pod)) {
+            world.change(&task, exited());
+        }
+        world.step();
+    }
+}
+
+/// The value itself is not rolled back: it is the Secret's. What still runs has the old one in its environment.
+#[test]
+fn a_rotation_whose_tasks_fail_is_rolled_back_to_the_tasks_that_run_with_the_old_value() {
+    let mut world = World::new(at_version("1", 100, 200));
+    world.settle();
+    let (first, kept) = (world.status.deployments[0].id.clone(), world.active());
+    world.service = at_version("2", 100, 200);
+    world.step();
+    let deployments = &world.status.deployments;
+    assert_ne!(deployments[0].id, first, "a deployment like any other");
+    assert_eq!(deployments[0].task_definition, deployments[1].task_definition);
+    assert_eq!(world.active().len(), 4);
+    fail_all_but(&mut world, &kept, 3);
+    world.settle();
+    assert_eq!((world.ready().0, world.status.deployments[0].id.as_str()), ("RolledBack", first.as_str()));
+    assert_eq!(world.active(), kept, "no task that runs with the old value was touched");
+
+    // A task that goes now is started by the deployment of before, with the value of now: nobody has another.
+    world.remove(&kept[0]);
+    world.settle();
+    let deployments: BTreeSet<String> = world.pods.values().map(|task| task.key.deployment.to_string()).collect();
+    assert_eq!((deployments, world.active().len()), (BTreeSet::from([first.clone()]), 2));
+
+    // To set the Secret back is a change, too.
+    world.service = at_version("3", 100, 200);
+    world.settle();
+    assert_eq!(world.ready().0, "SteadyState");
+    assert_ne!(world.status.deployments[0].id, first);
+}
+
+/// Where no task is left that runs with the old value, there is nothing to go back to but the revision.
+#[test]
+fn a_rotation_that_has_stopped_the_old_tasks_first_cannot_be_rolled_back_before_the_secret_is() {
+    let mut world = World::new(at_version("1", 0, 100));
+    world.settle();
+    let first = world.status.deployments[0].id.clone();
+    world.service = at_version("2", 0, 100);
+    fail_all_but(&mut world, &[], 8);
+    let history = &world.status.service_deployments;
+    assert_eq!(history[0].status, ServiceDeploymentStatus::RollbackFailed);
+    assert_eq!(
+        world.status.deployments[0].id, first,
+        "it went back, and the tasks of before fail with the value of now"
+    );
+    world.service = at_version("3", 0, 100);
+    world.settle();
+    assert_eq!((world.ready().0, world.active().len()), ("SteadyState", 2));
 }

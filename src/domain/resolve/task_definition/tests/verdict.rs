@@ -35,6 +35,7 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
     };
     let checked = json!({"healthCheck": {"command": ["CMD", "true"]}});
     let restart = |more: Value| json!({"restartPolicy": more});
+    let pulls = |image: &str, credentials: &str| json!({"image": image, "repositoryCredentials": {"credentialsParameter": credentials}});
     let rows: Vec<(Value, &[&str])> = vec![
         (app(&none(), &[], &none()), &[]),
         (
@@ -243,6 +244,18 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             app(&json!({"environment": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}), &[], &none()),
             &["c[app].environment RepeatedVariable: A"],
         ),
+        (
+            app(&json!({"image": "ghcr.io/Shop/web:1"}), &[], &none()),
+            &["c[app].image ImageNameInvalid: \"ghcr.io/Shop/web:1\" has upper-case letters in its repository"],
+        ),
+        (app(&json!({"image": null}), &[], &none()), &[]),
+        (
+            app(&pulls("web:1", "one"), &[("b", pulls("docker.io/library/web:2", "two"))], &awsvpc),
+            &["c[b].repositoryCredentials.credentialsParameter CredentialsMixed: app"],
+        ),
+        (app(&pulls("org/web", "one"), &[("b", pulls("org/web", "one"))], &awsvpc), &[]),
+        (app(&pulls("org/web", "one"), &[("b", pulls("org/web2", "two"))], &awsvpc), &[]),
+        (app(&pulls("org/web", "one"), &[("b", json!({"image": "org/web"}))], &awsvpc), &[]),
     ];
     let mut found = BTreeSet::new();
     for (change, expected) in rows {
