@@ -70,7 +70,11 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
     let definition = resolve(&spec, Features::ALL).unwrap();
-    let mut pod = pod::build(&definition, &owner, &Start { key, revision, images: Vec::new().into(), node: None });
+    let mut pod = pod::build(
+        &definition,
+        &owner,
+        &Start { key, revision, images: Vec::new().into(), node: None, on_freed_place: false },
+    );
     pod::secrets::add(&mut pod, &task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
     pod
 }

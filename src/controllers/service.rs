@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -173,22 +173,30 @@ impl Reconciler for Services {
                 Action::GiveUpSecret(name) => given_up.push(name),
             }
         }
-        // The starts count on the places that the stops make: not one of them before all of those are through.
-        many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
-        many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await?;
-        // Nor on the place of a task whose stop got no clear answer, before it is known what became of it.
-        if context.caches.tasks.is_stop_uncertain(&seen.uid) {
-            starts.clear();
-        }
-        // A pod whose Secret is not there yet would wait for the kubelet to try again.
-        many::send(made.iter().map(|derived| secrets.make(derived))).await?;
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
         let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
-        let starts = starts.iter().take(STARTS_MAX).map(|start| tasks.start(start));
-        if known {
-            many::send(starts).await?;
-        } else {
-            many::send_with_care(starts).await?;
+        starts.truncate(STARTS_MAX);
+        let (late, at_once): (Vec<_>, Vec<_>) = starts.iter().partition(|start| start.on_freed_place);
+        let start = async |starts: Vec<&Start>| {
+            let starts = starts.into_iter().map(|start| tasks.start(start));
+            if known { many::send(starts).await } else { many::send_with_care(starts).await }
+        };
+        let stop = async {
+            many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
+            many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await
+        };
+        let start_at_once = async {
+            // A pod whose Secret is not there yet would wait for the kubelet to try again.
+            many::send(made.iter().map(|derived| secrets.make(derived))).await?;
+            start(at_once).await
+        };
+        // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
+        let (stopped, started) = join(stop, start_at_once).await;
+        stopped.and(started)?;
+        // Not one of these before all stops are through, nor on the place of a task whose stop got no clear answer, before it is
+        // known what became of it.
+        if !context.caches.tasks.is_stop_uncertain(&seen.uid) {
+            start(late).await?;
         }
         // One after the other: each changes what the disruption budgets allow.
         for stop in &evicted {

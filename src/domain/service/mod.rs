@@ -122,6 +122,9 @@ pub struct Start {
     pub images: Arc<[ContainerImage]>,
     /// The node it is for, in a DAEMON service.
     pub node: Option<String>,
+    /// Whether its place is one that the stops of the same plan make: it may not begin before they are through. Others may go
+    /// beside the stops.
+    pub on_freed_place: bool,
 }
 
 /// What was observed of a service.
@@ -203,7 +206,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     actions.extend(others.map(Action::StopTask));
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
     actions.extend(healthy.map(Action::StopTask));
-    actions.extend(starts(seen, &deployments, &view, &moves).into_iter().map(Action::StartTask));
+    let active: usize = view.deployments.values().map(DeploymentTasks::active).sum();
+    let free_places = if daemon.is_some() { 0 } else { bounds.ceiling.saturating_sub(active) };
+    actions.extend(starts(seen, &deployments, &view, &moves, free_places).into_iter().map(Action::StartTask));
     let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));
     actions.extend(evicted.map(Action::EvictTask));
 
@@ -242,8 +247,15 @@ pub fn is_told_first(before: &ServiceStatus, after: &ServiceStatus) -> bool {
     !(after.deployments.iter().all(is_known) && after.derived_secrets.iter().all(made))
 }
 
-/// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up.
-fn starts(seen: &Observed<'_>, deployments: &Deployments, view: &View<'_>, moves: &Moves<'_>) -> Vec<Start> {
+/// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up. So many places are
+/// free before anything is stopped.
+fn starts(
+    seen: &Observed<'_>,
+    deployments: &Deployments,
+    view: &View<'_>,
+    moves: &Moves<'_>,
+    free_places: usize,
+) -> Vec<Start> {
     let none = DeploymentTasks::default();
     let mut starts = Vec::new();
     let node_slots = if moves.start_on.is_empty() { BTreeMap::new() } else { daemon::slots(seen.nodes) };
@@ -257,7 +269,13 @@ fn starts(seen: &Observed<'_>, deployments: &Deployments, view: &View<'_>, moves
         }
         let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
         let images: Arc<[ContainerImage]> = deployment.images().into();
-        let start = |key, node| Start { key, revision: deployment.revision.clone(), images: images.clone(), node };
+        let start = |key, node| Start {
+            key,
+            revision: deployment.revision.clone(),
+            images: images.clone(),
+            node,
+            on_freed_place: true,
+        };
         let count = count.min(STARTS_MAX);
         let keys = slots::vacant(deployment.id, tasks, &deployment.used_attempts, count);
         starts.extend(keys.into_iter().map(|key| start(key, None)));
@@ -267,6 +285,7 @@ fn starts(seen: &Observed<'_>, deployments: &Deployments, view: &View<'_>, moves
             starts.extend(nodes.take(STARTS_MAX).map(|(node, slot)| start(key(slot), Some(node.clone()))));
         }
     }
+    starts.iter_mut().take(free_places).for_each(|start| start.on_freed_place = false);
     starts
 }
 

@@ -251,7 +251,7 @@ impl World {
             self.service.maximum_percent,
         );
         match action {
-            Action::StartTask(Start { key, revision, images: _, node }) => {
+            Action::StartTask(Start { key, revision, images: _, node, on_freed_place: _ }) => {
                 let mut fact = healthy_task(*key);
                 fact.pinned_to = node.as_deref().map(Arc::from);
                 fact.node = fact.pinned_to.clone();
