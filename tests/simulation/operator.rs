@@ -37,7 +37,7 @@ impl Operator {
         let inputs = Inputs { clock: Clock::new(world.clock()), build_pod, features: Features::ALL };
         let running = match begins {
             Begins::AtOnce => {
-                let work = work(client, name, stop.clone(), inputs);
+                let work = Box::pin(work(client, name, stop.clone(), inputs));
                 tokio::spawn(async move {
                     work.await;
                 })

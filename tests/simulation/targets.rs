@@ -19,7 +19,7 @@ pub(crate) struct Targets {
     chance: Chance,
     /// How many in a thousand targets come late, or not at all.
     pub(crate) trouble: u64,
-    targets: BTreeMap<String, Target>,
+    registered: BTreeMap<String, Target>,
 }
 
 /// What becomes of a target.
@@ -35,13 +35,13 @@ struct Target {
 
 impl Targets {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { chance: Chance::new(seed, 8), trouble: 0, targets: BTreeMap::new() }
+        Self { chance: Chance::new(seed, 8), trouble: 0, registered: BTreeMap::new() }
     }
 
     /// From now on every target becomes healthy soon, and stays so.
     pub(crate) fn heal(&mut self) {
         self.trouble = 0;
-        for target in self.targets.values_mut() {
+        for target in self.registered.values_mut() {
             (target.healthy_after, target.fails) = (target.healthy_after.min(5), None);
         }
     }
@@ -64,13 +64,13 @@ impl Targets {
         let gated = |pod: &&Arc<Value>| has_gate(pod, GATE) && !text(pod, "/spec/nodeName").is_empty();
         let pods: Vec<Arc<Value>> = world.server.read(|store| store.all(PODS).filter(gated).cloned().collect());
         let there: BTreeSet<&str> = pods.iter().map(|pod| uid(pod)).collect();
-        self.targets.retain(|known, _| there.contains(known.as_str()));
+        self.registered.retain(|known, _| there.contains(known.as_str()));
         for pod in pods.iter().filter(|pod| !is_deleting(pod) && says(pod, "ContainersReady")) {
-            if !self.targets.contains_key(uid(pod)) {
+            if !self.registered.contains_key(uid(pod)) {
                 let target = self.meet(now);
-                self.targets.insert(uid(pod).to_owned(), target);
+                self.registered.insert(uid(pod).to_owned(), target);
             }
-            let target = self.targets[uid(pod)];
+            let target = self.registered[uid(pod)];
             let age = now.duration_since(target.known_since).as_secs();
             let fails = target.fails.is_some_and(|(from, until)| (from..until).contains(&age));
             let healthy = age >= target.healthy_after && !fails;
