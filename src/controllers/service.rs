@@ -173,6 +173,11 @@ impl Reconciler for Services {
                 Action::GiveUpSecret(name) => given_up.push(name),
             }
         }
+        // Nothing is started on the place of a task whose stop got no clear answer, before it is known what became of it.
+        let uncertain = || context.caches.tasks.is_stop_uncertain(&seen.uid);
+        if uncertain() {
+            starts.clear();
+        }
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
         let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
         starts.truncate(STARTS_MAX);
@@ -193,9 +198,8 @@ impl Reconciler for Services {
         // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
         let (stopped, started) = join(stop, start_at_once).await;
         stopped.and(started)?;
-        // Not one of these before all stops are through, nor on the place of a task whose stop got no clear answer, before it is
-        // known what became of it.
-        if !context.caches.tasks.is_stop_uncertain(&seen.uid) {
+        // Not one of these before all stops are through.
+        if !uncertain() {
             start(late).await?;
         }
         // One after the other: each changes what the disruption budgets allow.

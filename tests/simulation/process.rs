@@ -57,7 +57,8 @@ impl Simulation {
         }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
+    /// The simulation that a text stands for.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let (kind, number, moment) = (words.next()?, words.next().and_then(|word| word.parse().ok()), words.next());
         let moments = [Moment::Before, Moment::After, Moment::Stop, Moment::Unclear];
@@ -67,7 +68,8 @@ impl Simulation {
             "elected" => Some(Self::Elected(number?)),
             "lagging" => Some(Self::Lagging(number.zip(moment))),
             "breaker" => Some(Self::Breaker(number.zip(moment))),
-            _ => Some(Self::Rollout(number.zip(moment))),
+            "rollout" => Some(Self::Rollout(number.zip(moment))),
+            _ => None,
         }
     }
 

@@ -11,10 +11,14 @@ use crate::world::lock;
 /// How many seeds `cargo test` runs.
 const SEEDS: u64 = 12;
 
-/// Seeds that once failed, each with what it found.
+/// Simulations that once failed, each with what it found.
 pub(crate) fn regressions() -> Vec<Simulation> {
-    let seeds = include_str!("regressions.txt").lines().filter(|line| !line.starts_with('#'));
-    seeds.filter_map(|line| line.split_whitespace().next()?.parse().ok()).map(Simulation::Seed).collect()
+    let lines = include_str!("regressions.txt").lines().filter(|line| !line.starts_with('#'));
+    let simulation = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().take(2).collect();
+        Simulation::from_text(&words.join(" ")).unwrap_or_else(|| panic!("{line:?} names no simulation"))
+    };
+    lines.map(simulation).collect()
 }
 
 /// `SEED=7` asks for one, `SEEDS=1000` for as many, `FROM=5000` for those from there on. Every third one is run again with two

@@ -278,6 +278,11 @@ impl Deployment {
         self.record.launches.next_attempt_at.as_ref().map(|at| at.0)
     }
 
+    /// Whether that is yet to come.
+    pub(super) fn is_throttled(&self, now: Timestamp) -> bool {
+        self.next_attempt_at().is_some_and(|at| at > now)
+    }
+
     /// The images that its tasks are pinned to.
     pub(super) fn images(&self) -> &[ContainerImage] {
         &self.record.container_images

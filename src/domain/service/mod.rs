@@ -190,9 +190,13 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         (Some(nodes), Some(_)) => daemon::moves(nodes, bounds, phase, new, &view, &is_counted, &order),
         (None, Some(_)) => {
             let known = deployments.active.iter();
-            let known = known.map(|old| Old { tasks: tasks_of(old), proven: old.is(RolloutState::Completed) });
+            let known = known.map(|old| Old {
+                tasks: tasks_of(old),
+                proven: old.is(RolloutState::Completed),
+                throttled: old.is_throttled(now),
+            });
             let unknown = view.all_but(primary).filter(|(id, _)| deployments.active.iter().all(|old| old.id != *id));
-            let old = known.chain(unknown.map(|(_, tasks)| Old { tasks, proven: false })).collect();
+            let old = known.chain(unknown.map(|(_, tasks)| Old { tasks, proven: false, throttled: false })).collect();
             Rollout { bounds, phase, new, old, is_counted: &is_counted, order: &order }.moves()
         }
     };
@@ -206,8 +210,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     actions.extend(others.map(Action::StopTask));
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
     actions.extend(healthy.map(Action::StopTask));
-    let active: usize = view.deployments.values().map(DeploymentTasks::active).sum();
-    let free_places = if daemon.is_some() { 0 } else { bounds.ceiling.saturating_sub(active) };
+    let free_places = if daemon.is_some() { 0 } else { free_places(bounds, &view) };
     actions.extend(starts(seen, &deployments, &view, &moves, free_places).into_iter().map(Action::StartTask));
     let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));
     actions.extend(evicted.map(Action::EvictTask));
@@ -228,7 +231,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let left = view.deployments.values().any(DeploymentTasks::has_pods);
     let crowded = stopped::is_crowded(&view, &status.stopped_tasks)
         .then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
-    let next_attempt = deployments.primary().and_then(Deployment::next_attempt_at).filter(|at| *at > now);
+    let next_attempt = deployments.iter().filter_map(Deployment::next_attempt_at).filter(|at| *at > now).min();
     let wake_at = [crowded, view.changes_at, next_attempt, order.changes_at()].into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
 }
@@ -245,6 +248,17 @@ pub fn is_told_first(before: &ServiceStatus, after: &ServiceStatus) -> bool {
     // What is made for tasks stands in status before it is: whenever the operator ends, its successor knows what to give up.
     let made = |derived: &DerivedSecret| before.derived_secrets.iter().any(|known| known.name == derived.name);
     !(after.deployments.iter().all(is_known) && after.derived_secrets.iter().all(made))
+}
+
+/// How many tasks may start whatever becomes of the stops. None while a task that has failed still has to be stopped: it has lost
+/// its slot already, and until it is stopped it may be there beside the one that takes the slot.
+fn free_places(bounds: Bounds, view: &View<'_>) -> usize {
+    let mut stopped = view.deployments.values().flat_map(|tasks| &tasks.stopped);
+    if stopped.any(|stopped| stopped.end.others_running) {
+        return 0;
+    }
+    let active: usize = view.deployments.values().map(DeploymentTasks::active).sum();
+    bounds.ceiling.saturating_sub(active)
 }
 
 /// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up. So many places are

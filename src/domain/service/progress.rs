@@ -51,7 +51,7 @@ pub(super) fn advance(
 
 /// What the PRIMARY deployment may do now.
 pub(super) fn phase(primary: &Deployment, seen: &Observed<'_>, now: Timestamp) -> Phase {
-    let is_throttled = primary.next_attempt_at().is_some_and(|at| at > now);
+    let is_throttled = primary.is_throttled(now);
     if primary.is(RolloutState::Failed) {
         Phase::Failed
     } else if primary.is(RolloutState::InProgress) && seen.service.control.pauses(primary.id) {

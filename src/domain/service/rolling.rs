@@ -66,6 +66,8 @@ pub(super) struct Old<'a, 't> {
     pub(super) tasks: &'t DeploymentTasks<'a>,
     /// Whether it had completed: its revision is known to work, and a task of it that fails may be replaced by another one.
     pub(super) proven: bool,
+    /// Whether it has to wait before it starts another task: its tasks fail again and again.
+    pub(super) throttled: bool,
 }
 
 /// A service between two states.
@@ -249,7 +251,8 @@ impl<'a> Rollout<'a, '_> {
             moves.stop_others.push((task, task.unhealthy_cause()));
             room = self.bounds.ceiling.saturating_sub(counts.active.saturating_sub(1));
         }
-        for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| old.proven) {
+        let may_start = |old: &Old<'_, '_>| old.proven && !old.throttled;
+        for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| may_start(old)) {
             *restored = lost(old.tasks).min(short).min(room);
             short = short.saturating_sub(*restored);
             room = room.saturating_sub(*restored);

@@ -198,7 +198,10 @@ impl World {
             writes -= 1;
             self.tell(&plan.status);
         }
-        for action in plan.actions.iter().take(writes) {
+        // What may go beside the stops comes first here: it must be right even so.
+        let may_come_first = |action: &&Action| matches!(action, Action::StartTask(start) if !start.on_freed_place);
+        let (first, then): (Vec<_>, Vec<_>) = plan.actions.iter().partition(may_come_first);
+        for action in first.into_iter().chain(then).take(writes) {
             if self.perform(action) == Outcome::Refused {
                 break;
             }

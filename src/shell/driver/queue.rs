@@ -1,7 +1,7 @@
 //! Whose turn it is: objects that want a pass, at once or later, and those that have one.
 //!
 //! kube's `Controller` sends every request through a timer, which costs a lost task one or two milliseconds before anybody looks at
-//! its service. Here what has changed is next.
+//! its service. Here what has changed is next, unless it had a pass a moment ago.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -102,10 +102,8 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// The pass over an object is over. It gets another one after a while, if it is to, or sooner if it has asked meanwhile.
     pub(super) fn finished(&mut self, object: &K, after: Option<Duration>) {
         let Some(turn) = self.turns.get_mut(object) else { return };
-        let asked = match std::mem::replace(&mut turn.state, State::Idle) {
-            State::Now { again } => again,
-            State::Idle | State::Waiting | State::Later { .. } => None,
-        };
+        let State::Now { again: asked } = turn.state else { return };
+        turn.state = State::Idle;
         let after = after.and_then(|after| Instant::now().checked_add(after));
         if let Some(wanted) = [asked, after].into_iter().flatten().min() {
             self.push_at(object.clone(), wanted);

@@ -49,6 +49,8 @@ where
             while let Some(Some(asked)) = asked.next().now_or_never() {
                 enter(&mut queue, asked);
             }
+            // However many passes end meanwhile: who has waited for a time is not to wait for a quiet moment too.
+            while queue.due().now_or_never().is_some() {}
             while ready
                 && !stopping
                 && passes.len() < CONCURRENCY

@@ -21,7 +21,7 @@ use crate::shell::clock::Clock;
 use fence::Leadership;
 pub use fence::{Behind, Fence};
 
-/// How long one request may take: so short that after one without an answer there is time for another.
+/// How long one request may take: one without an answer does not use up the time in which the lease has to be renewed.
 const REQUEST_LIMIT: Duration = Duration::from_secs(4);
 
 /// Why a look at the lease came to nothing. There is another one soon.

@@ -7,6 +7,7 @@ use crate::domain::facts::NodeTasks;
 use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
 use crate::domain::placement::strategy::{Resource, Strategy};
+use crate::domain::service::Action;
 use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
 use crate::domain::task::{Checks, Gate, TaskState};
 
@@ -118,6 +119,54 @@ fn an_old_task_that_exits_is_replaced_while_the_new_revision_cannot_start() {
     world.change(&lost, exited());
     world.step();
     assert_eq!(world.active_of(1).len(), 2, "not below the floor for want of a revision that works");
+}
+
+#[test]
+fn an_old_revision_that_fails_as_well_is_throttled_as_any_launch() {
+    let mut world = running(2, 100, 200);
+    world.service = service(2, 2, 100, 200);
+    for _ in 0..4 {
+        world.step();
+        world.change_all(2, &exited());
+        world.step();
+    }
+    let mut started = 0;
+    for _ in 0..600 {
+        world.change_all(1, &exited());
+        started += world.step().0;
+        world.now += SignedDuration::from_secs(1);
+    }
+    assert!((4..=20).contains(&started), "{started} tasks in ten minutes");
+}
+
+/// For each task that a plan starts, whether it waits for the stops.
+fn waits(world: &World) -> Vec<bool> {
+    let actions = world.plan().actions;
+    let starts = actions.iter().filter_map(|action| match action {
+        Action::StartTask(start) => Some(start.on_freed_place),
+        _ => None,
+    });
+    starts.collect()
+}
+
+#[test]
+fn what_fits_under_the_ceiling_starts_beside_the_stops_and_the_rest_once_they_are_through() {
+    let mut world = running(4, 50, 125);
+    world.service = service(2, 4, 50, 125);
+    world.show();
+    assert_eq!(waits(&world), [false, true, true], "5 may run, 4 do, and 2 of them are stopped");
+}
+
+#[test]
+fn beside_a_task_that_has_failed_and_is_not_stopped_yet_nothing_starts() {
+    let mut world = running(1, 0, 100);
+    let failed = world.active()[0].clone();
+    let TaskState::Stopped(mut end) = exited() else { unreachable!() };
+    end.others_running = true;
+    world.change(&failed, TaskState::Stopped(end));
+    world.step();
+    world.show();
+    assert_eq!(waits(&world), [true], "it would take the slot of the one that is still there");
 }
 
 #[test]
