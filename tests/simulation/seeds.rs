@@ -16,7 +16,9 @@ pub(crate) fn regressions() -> Vec<Simulation> {
     let lines = include_str!("regressions.txt").lines().filter(|line| !line.starts_with('#'));
     let simulation = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().take(2).collect();
-        Simulation::from_text(&words.join(" ")).unwrap_or_else(|| panic!("{line:?} names no simulation"))
+        let simulation = Simulation::from_text(&words.join(" "));
+        assert!(simulation.is_some(), "{line:?} names no simulation");
+        simulation.unwrap()
     };
     lines.map(simulation).collect()
 }
