@@ -24,6 +24,18 @@ fn place(world: &mut World, task: usize, node: &str) -> String {
     pod
 }
 
+/// Two tasks, and a new revision that has failed until it has to wait for its next attempt.
+fn with_a_new_revision_that_fails() -> World {
+    let mut world = running(2, 100, 200);
+    world.service = service(2, 2, 100, 200);
+    for _ in 0..4 {
+        world.step();
+        world.change_all(2, &exited());
+        world.step();
+    }
+    world
+}
+
 #[test]
 fn an_unhealthy_task_is_stopped_once_its_replacement_is_healthy() {
     let mut world = running(4, 100, 200);
@@ -107,13 +119,7 @@ fn a_task_of_the_old_revision_is_replaced_by_one_of_the_same_revision() {
 
 #[test]
 fn an_old_task_that_exits_is_replaced_while_the_new_revision_cannot_start() {
-    let mut world = running(2, 100, 200);
-    world.service = service(2, 2, 100, 200);
-    for _ in 0..4 {
-        world.step();
-        world.change_all(2, &exited());
-        world.step();
-    }
+    let mut world = with_a_new_revision_that_fails();
     assert_eq!(world.ready().0, "LaunchThrottled");
     let lost = world.active_of(1)[0].clone();
     world.change(&lost, exited());
@@ -123,13 +129,7 @@ fn an_old_task_that_exits_is_replaced_while_the_new_revision_cannot_start() {
 
 #[test]
 fn an_old_revision_that_fails_as_well_is_throttled_as_any_launch() {
-    let mut world = running(2, 100, 200);
-    world.service = service(2, 2, 100, 200);
-    for _ in 0..4 {
-        world.step();
-        world.change_all(2, &exited());
-        world.step();
-    }
+    let mut world = with_a_new_revision_that_fails();
     let mut started = 0;
     for _ in 0..600 {
         world.change_all(1, &exited());
