@@ -166,7 +166,10 @@ fn widget(name: &str, spec: Value) -> DynamicObject {
 fn pod(name: &str, node: Option<&str>) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "name": name, "labels": { "app": name } },
-        "spec": { "nodeName": node, "containers": [{ "name": "app", "image": "app:1" }] },
+        // No scheduler of the cluster's: one that finds no node says so of a pod that has been bound meanwhile.
+        "spec": {
+            "schedulerName": "conformance", "nodeName": node, "containers": [{ "name": "app", "image": "app:1" }],
+        },
     }))
     .unwrap()
 }
