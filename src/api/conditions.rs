@@ -5,7 +5,9 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+
+use crate::api::nulls::empty_if_null;
 
 /// Longest message that the API server takes.
 const MESSAGE_MAX: usize = 32_768;
@@ -43,7 +45,7 @@ impl ConditionType {
 /// Reads the conditions that are ours. Others may have their own on the same object ("map" lists are shared): what we have to tell
 /// does not change with them.
 pub(super) fn own_conditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
-    let mut conditions = Option::<Vec<Condition>>::deserialize(deserializer)?.unwrap_or_default();
+    let mut conditions: Vec<Condition> = empty_if_null(deserializer)?;
     conditions.retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
     Ok(conditions)
 }

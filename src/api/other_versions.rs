@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::api::nulls::empty_if_null;
+
 /// Reads a value that this version does not know as an absent one.
 pub(super) fn none_if_unknown<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -21,7 +23,7 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let items = Option::<Vec<Value>>::deserialize(deserializer)?.unwrap_or_default();
+    let items: Vec<Value> = empty_if_null(deserializer)?;
     Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
 }
 

@@ -257,8 +257,7 @@ fn free_places(bounds: Bounds, view: &View<'_>) -> usize {
     if stopped.any(|stopped| stopped.end.others_running) {
         return 0;
     }
-    let active: usize = view.deployments.values().map(DeploymentTasks::active).sum();
-    bounds.ceiling.saturating_sub(active)
+    bounds.ceiling.saturating_sub(view.active())
 }
 
 /// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up. So many places are
@@ -314,7 +313,7 @@ fn obstacle(
     if !moves.is_empty() {
         return None;
     }
-    let active: usize = view.deployments.values().map(DeploymentTasks::active).sum();
+    let active = view.active();
     let healthy: usize = view.deployments.values().map(DeploymentTasks::counted).sum();
     if active > bounds.desired && healthy > bounds.floor && order.protected() > 0 {
         return Some(Obstacle::Protected);

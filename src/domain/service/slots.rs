@@ -91,17 +91,16 @@ impl SlotAttempts {
 
     /// Whether this very task is entered.
     pub(super) fn has(&self, task: TaskKey) -> bool {
-        self.attempt(task.slot) == task.attempt
+        self.attempt(task.slot) == Some(task.attempt)
     }
 
-    /// 0 where nothing is entered.
-    fn attempt(&self, slot: u32) -> u32 {
-        let at = self.0.binary_search_by_key(&slot, |of| of.slot);
-        at.ok().and_then(|at| self.0.get(at)).map_or(0, |of| of.attempt)
+    fn attempt(&self, slot: u32) -> Option<u32> {
+        let at = self.0.binary_search_by_key(&slot, |of| of.slot).ok()?;
+        self.0.get(at).map(|of| of.attempt)
     }
 
     fn next(&self, slot: u32) -> u32 {
-        self.attempt(slot).saturating_add(1)
+        self.attempt(slot).unwrap_or(0).saturating_add(1)
     }
 }
 

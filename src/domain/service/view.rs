@@ -157,6 +157,11 @@ impl<'a> View<'a> {
         self.deployments.iter().map(|(id, tasks)| (*id, tasks)).filter(move |(id, _)| Some(*id) != deployment)
     }
 
+    /// How many tasks of the service count against the ceiling.
+    pub(super) fn active(&self) -> usize {
+        self.deployments.values().map(DeploymentTasks::active).sum()
+    }
+
     /// Counts the tasks at a moment, with the writes in flight applied.
     pub(super) fn new(
         tasks: &'a ServiceTasks,
