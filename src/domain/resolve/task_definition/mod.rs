@@ -84,7 +84,8 @@ pub struct PodName {
 }
 
 impl PodName {
-    pub(super) fn new(ecs: &str) -> Self {
+    /// The names of what the task definition calls so.
+    pub fn new(ecs: &str) -> Self {
         Self { ecs: ecs.to_owned(), pod: dns_label(ecs, POD_NAME_MAX) }
     }
 }
