@@ -113,6 +113,7 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             containers_share_a_volume,
             a_volume_can_be_mounted_read_only,
             a_container_has_the_volumes_of_another_one,
+            a_node_that_cannot_mount_a_volume_says_so_in_a_condition_of_the_pod,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `volumes` and `mountPoints`.
 
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
-use crate::cluster::Cluster;
-use crate::namespace::{Namespace, shell};
+use crate::cluster::{Cluster, succeed};
+use crate::namespace::{Namespace, container, shell};
 
 async fn with_volume(cluster: &'static Cluster, name: &str, writer: &str, reader: &str, read_only: bool) -> Namespace {
     let namespace = Namespace::new(cluster, name).await;
@@ -60,4 +61,29 @@ pub(crate) async fn a_container_has_the_volumes_of_another_one(cluster: &'static
     ] {
         assert_eq!(namespace.until_printed(name, &format!("{place} ")).await, said, "{name} {place}");
     }
+}
+
+/// What the operator goes by: such a task is given up after five minutes, and nothing else in the status of its pod tells it from one
+/// whose image is being pulled.
+pub(crate) async fn a_node_that_cannot_mount_a_volume_says_so_in_a_condition_of_the_pod(cluster: &'static Cluster) {
+    let namespace = Namespace::new(cluster, "volume-not-mounted").await;
+    let nfs = json!({ "type": "nfs", "o": "addr=127.0.0.1", "device": ":/not-there" });
+    let volume = json!({ "name": "data", "dockerVolumeConfiguration": { "driverOpts": nfs } });
+    let mounts = json!({ "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }] });
+    namespace.register(&json!({ "volumes": [volume] }), json!([shell("app", "exec /task pause", &mounts)]));
+    namespace.create_service(&json!({}));
+    let mount_failed =
+        async || succeed(namespace.kubectl().args(["get", "events"])).contains("FailedMount").then_some(());
+    namespace.until("the volume is not mounted", mount_failed).await;
+    let task = namespace.tasks().await.remove(0);
+    let is_prepared = |task: &Pod| {
+        let conditions = task.status.clone().unwrap().conditions.unwrap_or_default();
+        let condition =
+            conditions.into_iter().find(|condition| condition.type_ == "PodReadyToStartContainers").unwrap();
+        assert!(condition.last_transition_time.is_some());
+        condition.status
+    };
+    assert_eq!(is_prepared(&task), "False");
+    let waiting = container(&task, "app").and_then(|app| app.state.clone()?.waiting?.reason);
+    assert_eq!(waiting.as_deref(), Some("ContainerCreating"));
 }
