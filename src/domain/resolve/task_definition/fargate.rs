@@ -45,10 +45,14 @@ pub(super) fn refused_size(spec: &TaskDefinitionSpec, size: TaskSize) -> Option<
         None => {
             return Some(Problem::new(
                 "cpu",
-                format!("{cpu} units are not one of FARGATE's sizes: 256, 512, 1024, 2048, 4096, 8192, 16384"),
+                format!(
+                    "Invalid 'cpu' setting for task: {cpu} units are not one of FARGATE's 256, 512, 1024, 2048, 4096, 8192 and 16384"
+                ),
             ));
         }
-        Some(memories) => format!("{memory} MiB do not go with {cpu} units of cpu on FARGATE; {memories} do"),
+        Some(memories) => format!(
+            "No Fargate configuration exists for given values: {memory} MiB do not go with {cpu} units of cpu; {memories} do"
+        ),
     };
     Some(Problem::new("memory", message))
 }

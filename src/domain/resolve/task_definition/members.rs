@@ -129,7 +129,7 @@ pub const MEMBERS: &[Member] = &[
     ),
     mapped(
         "volumes[].dockerVolumeConfiguration.driverOpts",
-        "type tmpfs: `emptyDir` in memory; type nfs: `nfs`; others are refused",
+        "type tmpfs: `emptyDir` in memory; type nfs: `nfs`; type none with the option bind: `hostPath`; others are refused",
     ),
     deviates("volumes[].dockerVolumeConfiguration.labels", &[VolumeLabelsIgnored], "nothing"),
     deviates("volumes[].efsVolumeConfiguration.fileSystemId", &[ClaimNeeded], "a PersistentVolumeClaim named after it"),

@@ -5,6 +5,7 @@
 
 mod container;
 mod deviation;
+mod efs;
 mod extension;
 mod fargate;
 mod images;
@@ -123,8 +124,6 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         problems.extend(networking::bad_links(container, containers));
     }
     problems.extend(logging::refused(containers));
-    problems.extend(containers.iter().flat_map(secret_references::bad_files));
-    problems.extend(secret_references::resolve(spec).err().into_iter().flatten());
     // Who waits for whom.
     match dependencies::start_order(containers) {
         Ok(order) => problems.extend(lifecycle::refused(containers, &order)),
@@ -142,6 +141,9 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
     problems.extend(sizes::refused_devices(spec));
     problems.extend(containers.iter().filter_map(container::unknown_probe));
     problems.extend(volumes::refused(spec));
+    // ARNs.
+    problems.extend(containers.iter().flat_map(secret_references::bad_files));
+    problems.extend(secret_references::resolve(spec).err().into_iter().flatten());
     // What a pod has once for all containers.
     problems.extend(networking::conflicts(containers));
     problems.extend(security::refused_sysctls(spec));

@@ -106,7 +106,7 @@ fn clash(container: &ContainerDefinition, n: usize, one: &PortMapping, other: &P
         Some(Problem::new(place(name), message))
     } else if both[0] != both[1] {
         let message =
-            format!("the port {} has another protocol in another mapping; ECS takes one for a port", of_one.0);
+            format!("the port {} is exposed for another protocol by another mapping; a port has one", of_one.0);
         Some(Problem::new(place("protocol"), message))
     } else {
         None

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::names::{dns_label, short_hash};
+use crate::api::names::dns_label;
 use crate::api::{
-    ContainerDefinition, DockerVolumeConfiguration, EfsAuthorizationConfig, EfsAuthorizationConfigIam,
-    EfsTransitEncryption, EfsVolumeConfiguration, HostVolumeProperties, IpcMode, MountPoint, Scope, TaskDefinitionSpec,
-    Volume,
+    ContainerDefinition, DockerVolumeConfiguration, HostVolumeProperties, IpcMode, MountPoint, Scope,
+    TaskDefinitionSpec, Volume,
 };
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{POD_NAME_MAX, PodName, member, positive, processes};
+use crate::domain::resolve::task_definition::{POD_NAME_MAX, PodName, efs, member, positive, processes};
 
 /// Where containers find shared memory.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -96,12 +95,13 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
                 problem("dockerVolumeConfiguration.autoprovision", "is for the scope shared; remove it".to_owned());
             }
             if docker_source(volume, docker).is_none() {
-                let message = format!("neither the driver local nor options of type tmpfs or nfs; {}", map());
+                let message =
+                    format!("neither the driver local nor options of type tmpfs, nfs or a bind of none; {}", map());
                 problem("dockerVolumeConfiguration", message);
             }
         }
         if let Some(efs) = &volume.efs_volume_configuration {
-            problems.extend(bad_efs(&volume.name, efs));
+            problems.extend(efs::refused(&volume.name, efs));
         }
     }
     problems
@@ -119,28 +119,6 @@ fn has_source(volume: &Volume) -> bool {
 /// "If this parameter is empty, then the Docker daemon assigns a host path for you."
 fn source_path(host: &HostVolumeProperties) -> Option<&str> {
     host.source_path.as_deref().filter(|path| !path.is_empty())
-}
-
-/// "If an access point is specified, the root directory value must be omitted or /" and "transit encryption must be enabled"; so
-/// for IAM.
-fn bad_efs(volume: &str, efs: &EfsVolumeConfiguration) -> Vec<Problem> {
-    let at = |name: &str| format!("volumes[{volume}].efsVolumeConfiguration.{name}");
-    let authorization = efs.authorization_config.clone().unwrap_or_default();
-    let encrypted = efs.transit_encryption == Some(EfsTransitEncryption::Enabled);
-    let root = efs.root_directory.as_deref().unwrap_or("/");
-    let mut problems = Vec::new();
-    if authorization.access_point_id.is_some() && root != "/" {
-        problems.push(Problem::new(
-            at("rootDirectory"),
-            "the access point has a root of its own; leave it out, or make it /",
-        ));
-    }
-    let needs =
-        authorization.access_point_id.is_some() || authorization.iam == Some(EfsAuthorizationConfigIam::Enabled);
-    if needs && !encrypted {
-        problems.push(Problem::new(at("transitEncryption"), "must be ENABLED with an access point or with IAM"));
-    }
-    problems
 }
 
 /// A mount needs a volume of the task and a place of its own.
@@ -262,7 +240,7 @@ fn source(volume: &Volume, verdict: &mut Verdict) -> Option<VolumeSource> {
     } = volume;
     let place = |member: &str| format!("volumes[{name}].{member}");
     if let Some(efs) = efs_volume_configuration {
-        return Some(efs_claim(&place("efsVolumeConfiguration"), efs, verdict));
+        return Some(VolumeSource::Claim(efs::claim(&place("efsVolumeConfiguration"), efs, verdict)));
     }
     if let Some(docker) = docker_volume_configuration {
         let source = docker_source(volume, docker);
@@ -292,7 +270,8 @@ fn source(volume: &Volume, verdict: &mut Verdict) -> Option<VolumeSource> {
     Some(VolumeSource::Empty)
 }
 
-/// A Docker volume: of the task, or shared by all tasks. Options as those of `mount`: `type=nfs,o=addr=10.0.0.1,device=:/export`.
+/// A Docker volume: of the task, or shared by all tasks. Options are those of `mount`: `type=nfs,o=addr=10.0.0.1,device=:/export`, or
+/// `type=none,o=bind,device=/data` for a path of the node.
 fn docker_source(volume: &Volume, docker: &DockerVolumeConfiguration) -> Option<VolumeSource> {
     let DockerVolumeConfiguration { scope, autoprovision: _, driver, driver_opts, labels: _ } = docker;
     if *scope == Some(Scope::Shared) {
@@ -305,6 +284,11 @@ fn docker_source(volume: &Volume, docker: &DockerVolumeConfiguration) -> Option<
     match option("type") {
         None if driver_opts.is_empty() => Some(VolumeSource::Empty),
         Some("tmpfs") => Some(VolumeSource::Memory(None)),
+        Some("none") => {
+            let is_bind = option("o").is_some_and(|options| options.split(',').any(|option| option.trim() == "bind"));
+            let path = option("device").filter(|path| is_bind && path.starts_with('/'))?;
+            Some(VolumeSource::HostPath(path.to_owned()))
+        }
         Some("nfs" | "nfs4") => {
             let options = option("o").unwrap_or_default();
             let server = options.split(',').find_map(|option| option.trim().strip_prefix("addr="))?;
@@ -313,47 +297,6 @@ fn docker_source(volume: &Volume, docker: &DockerVolumeConfiguration) -> Option<
         }
         _ => None,
     }
-}
-
-/// EFS has a CSI driver for volumes that somebody has made, and none for volumes in a pod: the claim is one for each file system,
-/// directory and access point.
-fn efs_claim(place: &str, efs: &EfsVolumeConfiguration, verdict: &mut Verdict) -> VolumeSource {
-    let EfsVolumeConfiguration {
-        file_system_id,
-        root_directory,
-        transit_encryption,
-        transit_encryption_port,
-        authorization_config,
-    } = efs;
-    let EfsAuthorizationConfig { access_point_id, iam } = authorization_config.clone().unwrap_or_default();
-    let root = root_directory.as_deref().filter(|root| *root != "/").unwrap_or_default();
-    let point = access_point_id.as_deref().unwrap_or_default();
-    let encrypted = *transit_encryption == Some(EfsTransitEncryption::Enabled);
-    let port = transit_encryption_port.map(|port| port.to_string()).unwrap_or_default();
-    let parts = [root, point, &port, if encrypted { "tls" } else { "" }];
-    let mut claim = dns_label(file_system_id, POD_NAME_MAX);
-    if parts.iter().any(|part| !part.is_empty()) {
-        claim = dns_label(&format!("{claim}-{}", short_hash(&parts)), POD_NAME_MAX);
-    }
-    let handle = match (root, point) {
-        ("", "") => file_system_id.clone(),
-        (root, "") => format!("{file_system_id}:{root}"),
-        (_, point) => format!("{file_system_id}::{point}"),
-    };
-    let by_iam = iam == Some(EfsAuthorizationConfigIam::Enabled);
-    let tls_port = transit_encryption_port.filter(|port| *port > 0).map(|port| format!("tlsport={port}"));
-    let options: Vec<String> = tls_port.into_iter().chain(by_iam.then(|| "iam".to_owned())).collect();
-    let options =
-        if options.is_empty() { String::new() } else { format!(", and the mount options {}", options.join(",")) };
-    let detail = format!(
-        "{claim}, for a PersistentVolume of the CSI driver efs.csi.aws.com with volumeHandle {handle} and encryptInTransit \
-         {encrypted}{options}"
-    );
-    verdict.note_with(DeviationCode::ClaimNeeded, place, detail);
-    if by_iam {
-        verdict.note(DeviationCode::IamOfNode, format!("{place}.authorizationConfig.iam"));
-    }
-    VolumeSource::Claim(claim)
 }
 
 /// Where a container finds the volumes of the task, those of `volumesFrom` included: the first at a path counts.

@@ -63,7 +63,7 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
         (
             ports(&[json!({"containerPort": 53}), json!({"containerPort": 53, "protocol": "udp"})]),
             "c[app].portMappings[1].protocol",
-            "one for a port",
+            "a port has one",
         ),
         (
             ports(&[json!({"containerPort": 80}), json!({"containerPortRange": "80-81", "protocol": "udp"})]),
@@ -219,6 +219,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             volume(json!({"name": "a", "configuredAtLaunch": true, "host": {"sourcePath": "/data"}})),
             "volumes[a].configuredAtLaunch",
             "the other configuration",
+        ),
+        (
+            volume(json!({"name": "a", "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "device": "/a"}}})),
+            "volumes[a].dockerVolumeConfiguration",
+            "a bind of none",
         ),
         (
             volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),

@@ -151,6 +151,16 @@ fn all_problems_are_told_at_once_in_the_order_of_a_registration() {
         ("app", json!({"essential": false, "mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}]})),
         ("log", json!({"essential": false, "dependsOn": [{"containerName": "log", "condition": "START"}]})),
     ]);
+    change["containerDefinitions"][0]["environmentFiles"] =
+        json!([{"value": "arn:aws:s3:::bucket/app.txt", "type": "s3"}]);
+    change["containerDefinitions"][0]["environment"] = json!([{"name": ""}]);
+    change["containerDefinitions"][0]["links"] = json!(["db"]);
+    change["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 0, "name": "-"}]);
+    change["containerDefinitions"][0]["dnsServers"] = json!(["dns"]);
+    change["containerDefinitions"][0]["user"] = json!("node");
+    change["volumes"] = json!([{"name": "efs", "efsVolumeConfiguration": {
+        "fileSystemId": "fs-1", "authorizationConfig": {"iam": "ENABLED"},
+    }}]);
     change["cpu"] = json!(-1);
     let found = problems(&change);
     let members: Vec<&str> = found.iter().filter_map(|problem| problem.split_once(": ")).map(|(at, _)| at).collect();
@@ -158,11 +168,19 @@ fn all_problems_are_told_at_once_in_the_order_of_a_registration() {
         members,
         [
             "spec.containerDefinitions[app].name",
+            "spec.containerDefinitions[app].portMappings[0].name",
+            "spec.containerDefinitions[app].environment[0].name",
             "spec.containerDefinitions",
+            "spec.containerDefinitions[app].links[0]",
             "spec.containerDefinitions[app].mountPoints[0].sourceVolume",
             "spec.containerDefinitions[log].dependsOn",
+            "spec.containerDefinitions[app].portMappings[0].containerPort",
             "spec.cpu",
             "spec.containerDefinitions[app].healthCheck.command",
+            "spec.volumes[efs].efsVolumeConfiguration.transitEncryption",
+            "spec.containerDefinitions[app].environmentFiles[0].value",
+            "spec.containerDefinitions[app].dnsServers",
+            "spec.containerDefinitions[app].user",
         ]
     );
 }
