@@ -232,7 +232,8 @@ impl<'a> Rollout<'a, '_> {
 
     /// A failed task of an older deployment that had completed is replaced by one "of the same revision", where the service
     /// would otherwise stay below its floor: failures of the old revision do not wait for the new one to work. The PRIMARY
-    /// deployment has the first claim on the room there is.
+    /// deployment has the first claim on the room there is. What it took and cannot fill, because it has to wait before it starts
+    /// more, goes back: then the older one starts whatever the floor lacks, also what a scale-out has added to it.
     fn restore(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
         let proven = || self.old.iter().filter(|old| old.proven).map(|old| old.tasks);
         let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
@@ -253,7 +254,8 @@ impl<'a> Rollout<'a, '_> {
         }
         let may_start = |old: &Old<'_, '_>| old.proven && !old.throttled;
         for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| may_start(old)) {
-            *restored = lost(old.tasks).min(short).min(room);
+            let lacking = if self.phase == Phase::Throttled { short } else { lost(old.tasks) };
+            *restored = lacking.min(short).min(room);
             short = short.saturating_sub(*restored);
             room = room.saturating_sub(*restored);
         }

@@ -128,6 +128,22 @@ fn an_old_task_that_exits_is_replaced_while_the_new_revision_cannot_start() {
 }
 
 #[test]
+fn while_the_new_revision_has_to_wait_the_old_one_starts_whatever_the_floor_lacks() {
+    let mut world = running(4, 25, 100);
+    world.service = service(2, 4, 25, 100);
+    for _ in 0..4 {
+        world.step();
+        world.finish_stops();
+        world.change_all(2, &exited());
+        world.step();
+    }
+    assert_eq!((world.ready().0, world.active_of(1).len()), ("LaunchThrottled", 1));
+    world.service.minimum_healthy_percent = 75;
+    world.step();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (3, 0));
+}
+
+#[test]
 fn an_old_revision_that_fails_as_well_is_throttled_as_any_launch() {
     let mut world = with_a_new_revision_that_fails();
     let mut started = 0;
