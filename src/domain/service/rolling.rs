@@ -144,7 +144,11 @@ impl<'a> Rollout<'a, '_> {
         self.old.iter().rev().flat_map(move |old| list(old.tasks)).copied()
     }
 
-    /// How many tasks the PRIMARY deployment lacks and may start.
+    /// How many tasks the PRIMARY deployment lacks and may start: for its lost tasks and for all that are on nodes that drain.
+    ///
+    /// ECS does not say which deployment replaces the tasks of a node that drains in the middle of a rollout. It is the PRIMARY
+    /// one, since a task of the old revision would be replaced again at once. Where that may start nothing they stay, and
+    /// `kubectl drain` waits as it does for a budget.
     fn missing(&self) -> usize {
         let missing = self.bounds.desired.saturating_sub(self.new.kept());
         match self.phase {
@@ -191,7 +195,8 @@ impl<'a> Rollout<'a, '_> {
 
     /// "If the scheduler can start the replacement first, it stops the unhealthy task once the replacement is HEALTHY, or one of
     /// the two if it is UNHEALTHY as well. If maximumPercent does not allow that, it stops one unhealthy task at a time." While
-    /// a deployment replaces old tasks anyway, its starts are the replacements.
+    /// a deployment replaces old tasks anyway, its starts are the replacements. Which of several goes first ECS does not say:
+    /// those of older deployments do, then those of the lower slots.
     fn stop_unhealthy(&self, lacking_room: usize, counts: &mut Counts, moves: &mut Moves<'a>) {
         let unhealthy: usize = self.all().map(|tasks| tasks.unhealthy.len()).sum();
         let replaced = counts.healthy.saturating_add(unhealthy).saturating_sub(self.bounds.desired);
