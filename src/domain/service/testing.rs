@@ -80,6 +80,19 @@ pub(crate) fn unhealthy() -> TaskState {
     })
 }
 
+/// RUNNING and passing since a moment, without a check: after 40 seconds it counts.
+pub(crate) fn warming(since: Timestamp) -> TaskState {
+    let since = Some(since);
+    let checks = Checks {
+        running_since: since,
+        passing: true,
+        passing_changed_at: since,
+        gate: Gate::Running,
+        targets: Vec::new(),
+    };
+    TaskState::Running(checks)
+}
+
 /// Not RUNNING yet.
 pub(crate) fn pending() -> TaskState {
     TaskState::Pending { failing: None }

@@ -6,7 +6,7 @@ use crate::domain::facts::NodeTasks;
 use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::node::NodeFact;
 use crate::domain::resolve::service::Scheduling;
-use crate::domain::service::testing::{World, healthy, service, unhealthy};
+use crate::domain::service::testing::{World, healthy, service, unhealthy, warming};
 
 fn node(name: &str) -> (String, NodeFact) {
     (name.to_owned(), NodeFact { name: name.to_owned(), ..NodeFact::default() })
@@ -62,6 +62,21 @@ fn an_update_stops_the_old_task_of_a_node_first_on_as_many_nodes_as_the_floor_al
             assert_eq!((covered(&world).len(), world.active_of(2).len()), (10, 10));
         }
     }
+}
+
+#[test]
+fn an_update_leaves_as_many_tasks_that_serve_as_the_floor_though_they_have_not_run_for_40_seconds() {
+    let mut world = world(&["a", "b", "c", "d"], 50);
+    world.change_all(1, &warming(world.now));
+    world.service = daemon(2, 50);
+    assert_eq!(world.step(), (0, 2));
+    world.finish_stops();
+    assert_eq!(world.step(), (2, 0));
+    world.change_all(2, &warming(world.now));
+    assert_eq!(world.step(), (0, 2), "the new ones serve by now");
+    world.finish_stops();
+    world.settle();
+    assert_eq!(world.active_of(2).len(), 4);
 }
 
 #[test]
