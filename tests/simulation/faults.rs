@@ -73,6 +73,12 @@ pub(crate) struct Classes {
     /// Not faults, but they stay: what a mesh and a load balancer controller add to pods.
     pub(crate) sidecars: bool,
     pub(crate) targets: bool,
+    /// Nodes come, go and fall silent.
+    pub(crate) nodes: bool,
+    /// Not a fault: there is a DAEMON service.
+    pub(crate) daemons: bool,
+    /// Nor this: people pause deployments, protect tasks, and so on.
+    pub(crate) controls: bool,
 }
 
 impl Classes {
@@ -87,6 +93,7 @@ impl Classes {
         let mut later = Chance::new(seed, 6);
         let stale_reads = later.happens(500);
         let (sidecars, targets) = (later.happens(400), later.happens(400));
+        let (nodes, daemons, controls) = (later.happens(400), later.happens(400), later.happens(400));
         let mut half = || chance.happens(500);
         Self {
             refusals: half(),
@@ -98,6 +105,9 @@ impl Classes {
             stale_reads,
             sidecars,
             targets,
+            nodes,
+            daemons,
+            controls,
         }
     }
 }

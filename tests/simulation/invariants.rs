@@ -51,6 +51,10 @@ pub(crate) struct Ledger {
     deleted: BTreeMap<String, BTreeSet<String>>,
     recent: BTreeMap<(String, String), VecDeque<Instant>>,
     failures: Failures,
+    /// The tasks of each deployment that somebody may have to replace.
+    lost: BTreeMap<String, BTreeSet<String>>,
+    /// How many tasks each deployment has started while it paused.
+    started_in_pause: BTreeMap<String, usize>,
 }
 
 /// What a person who reads the log wants to know of a pod or a service.
@@ -91,6 +95,8 @@ impl Ledger {
             deleted: BTreeMap::new(),
             recent: BTreeMap::new(),
             failures: Failures::default(),
+            lost: BTreeMap::new(),
+            started_in_pause: BTreeMap::new(),
         }
     }
 
@@ -147,11 +153,22 @@ impl Ledger {
         }
         if change.key.resource == PODS {
             self.failures.see(change, is_operator(call));
+            self.see_lost(change);
         }
         if change.key.resource == SERVICES
             && let (Some(before), Some(after)) = (&change.before, &change.after)
         {
             self.status_written(before, after);
+        }
+    }
+
+    fn see_lost(&mut self, change: &Change) {
+        let Some(pod) = change.after.as_deref().or(change.before.as_deref()) else { return };
+        let is_new = change.before.is_none();
+        let is_lost = change.after.is_none() || !is_live(pod) || service_of(pod).is_none();
+        let runs_badly = text(pod, "/status/phase") == "Running" && !is_healthy(pod);
+        if !is_new && (is_lost || runs_badly) {
+            self.lost.entry(label(pod, labels::DEPLOYMENT).to_owned()).or_default().insert(uid(pod).to_owned());
         }
     }
 
@@ -175,12 +192,21 @@ impl Ledger {
             self.broke("I4", &format!("{name} does not say whose task it is"));
             return;
         };
+        // I14: nothing of a deployment tool's comes along.
+        let leaks = pod.to_string().contains("argocd.argoproj.io");
+        self.require(!leaks, "I14", || format!("{name} has what a deployment tool wrote on its service"));
         let siblings: Vec<&Arc<Value>> = store.all(PODS).filter(|one| service_of(one) == Some(owner)).collect();
         // I3: one live task for each place. An operator whose view is a minute old, beside one that has gone on, may fill a
         // place again under a name that has become free.
         let slot = |pod: &Value| (label(pod, labels::DEPLOYMENT).to_owned(), annotation(pod, labels::SLOT).to_owned());
         let twins = siblings.iter().filter(|one| is_live(one) && slot(one) == slot(pod)).count();
         self.require(twins <= 1 || self.lenient, "I3", || format!("{twins} live tasks in the place of {name}"));
+        let node = annotation(pod, labels::NODE);
+        if !node.is_empty() {
+            self.started_on(commit, pod, node, &siblings);
+            return;
+        }
+        self.started_in_pause(commit, pod, owner);
         // I1: the ceiling of the service as it is, or as the operator has seen it.
         let live = siblings.iter().filter(|one| is_live(one)).count();
         let now = store.all(SERVICES).find(|service| uid(service) == owner).map(|service| bounds(service).1);
@@ -191,9 +217,33 @@ impl Ledger {
                 format!("{live} live tasks with {name}, and the ceiling is {ceiling}")
             });
         }
-        // I14: nothing of a deployment tool's comes along.
-        let leaks = pod.to_string().contains("argocd.argoproj.io");
-        self.require(!leaks, "I14", || format!("{name} has what a deployment tool wrote on its service"));
+    }
+
+    /// A deployment that pauses starts no more tasks than it has lost.
+    fn started_in_pause(&mut self, commit: &Commit<'_>, pod: &Value, owner: &str) {
+        let view = commit.request.and_then(|number| self.asked.get(&number));
+        let deployment = label(pod, labels::DEPLOYMENT);
+        let Some(paused) = view.and_then(|view| view.paused(owner)) else { return };
+        if paused.trim_start_matches("ecs-svc/") != deployment {
+            return;
+        }
+        let started = self.started_in_pause.entry(deployment.to_owned()).or_default();
+        *started += 1;
+        let (started, lost) = (*started, self.lost.get(deployment).map_or(0, BTreeSet::len));
+        self.require(started <= lost || self.lenient, "Pause", || {
+            format!("{deployment} pauses, has lost {lost} tasks, and starts {started}")
+        });
+    }
+
+    /// I1 of a DAEMON service: one task on each node, and not before the one that was there has gone; none on a node that takes
+    /// none.
+    fn started_on(&mut self, commit: &Commit<'_>, pod: &Value, node: &str, siblings: &[&Arc<Value>]) {
+        let name = text(pod, "/metadata/name");
+        let others = siblings.iter().filter(|one| annotation(one, labels::NODE) == node).count() - 1;
+        self.require(others == 0 || self.lenient, "I1", || format!("{others} tasks are on {node} beside {name}"));
+        let view = commit.request.and_then(|number| self.asked.get(&number));
+        let takes = view.zip(service_of(pod)).is_none_or(|(view, owner)| view.takes_task(owner, node));
+        self.require(takes, "I1", || format!("{node} takes no task, and gets {name}"));
     }
 
     /// I2: a stop by an operator is judged by what that operator had been told when it asked. It knows no better: a task that
@@ -220,10 +270,15 @@ impl Ledger {
             return;
         }
         let Some(view) = commit.request.and_then(|number| self.asked.get(&number)) else { return };
-        let own = view.judge(&owner, &self.deleted[&actor]);
+        let own = view.judge(&owner, pod, &self.deleted[&actor]);
         // An operator that has taken over, or runs beside, is to go on from what the other one has done.
         let all: BTreeSet<String> = self.deleted.values().flatten().cloned().collect();
-        let together = view.judge(&owner, &all).or_else(|verdict| if self.lenient { Ok(()) } else { Err(verdict) });
+        let together =
+            view.judge(&owner, pod, &all).or_else(|verdict| if self.lenient { Ok(()) } else { Err(verdict) });
+        let stays = annotation(pod, labels::NODE).is_empty() && !view.is_leaving(pod) && !self.lenient;
+        let (pauses, is_protected) = (view.paused(&owner).is_some(), view.is_protected(pod));
+        self.require(!(stays && pauses), "Pause", || format!("{name} is stopped, and the deployment pauses"));
+        self.require(!(stays && is_protected), "Protection", || format!("{name} is stopped, and is protected"));
         self.require(own.is_ok(), "I2", || format!("the stop of {name}: {}", own.err().unwrap_or_default()));
         self.require(together.is_ok(), "I2", || {
             format!("the stop of {name}, with those of others: {}", together.err().unwrap_or_default())

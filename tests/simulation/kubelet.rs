@@ -9,6 +9,7 @@ use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
 use crate::admission::SIDECAR;
+use crate::nodes::Nodes;
 use crate::task::{PODS, condition, gates, is_deleting, name, says, text, uid};
 use crate::world::World;
 
@@ -105,7 +106,7 @@ impl Kubelets {
     }
 
     /// Does what is due. Kubernetes writes times in whole seconds.
-    pub(crate) fn step(&mut self, world: &World) {
+    pub(crate) fn step(&mut self, world: &World, nodes: &Nodes) {
         let now = Timestamp::from_second(world.now().as_second()).unwrap();
         let bound = |pod: &&Arc<Value>| !text(pod, "/spec/nodeName").is_empty();
         let pods: Vec<Arc<Value>> = world.server.read(|store| store.all(PODS).filter(bound).cloned().collect());
@@ -120,8 +121,14 @@ impl Kubelets {
                 }
                 self.pods.insert(uid(pod).to_owned(), known);
             }
+            let in_touch = nodes.are_in_touch_with(text(pod, "/spec/nodeName"));
             if let Some(known) = self.pods.get_mut(uid(pod)) {
-                known.step(world, pod, now);
+                if in_touch {
+                    known.step(world, pod, now);
+                } else {
+                    // Whoever takes the node for lost writes of its pods; the kubelet says anew how they are once it can.
+                    known.reported = None;
+                }
             }
         }
     }

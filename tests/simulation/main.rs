@@ -12,7 +12,9 @@
 
 mod admission;
 mod breaker;
+mod controls;
 mod convergence;
+mod daemons;
 mod failures;
 mod faults;
 mod invariants;
@@ -21,6 +23,7 @@ mod kubelet;
 mod limits;
 mod many;
 mod monkey;
+mod nodes;
 mod operator;
 mod people;
 mod process;

@@ -35,6 +35,11 @@ fn after(elapsed: Duration) -> Timestamp {
     beginning.saturating_add(SignedDuration::try_from(elapsed).unwrap()).unwrap()
 }
 
+/// Later than any clock of a simulation ever shows.
+pub(crate) fn latest() -> Timestamp {
+    Timestamp::from_second(BEGINNING).unwrap().saturating_add(SignedDuration::from_hours(24 * 900)).unwrap()
+}
+
 impl World {
     /// Where everything happens.
     pub(crate) const NAMESPACE: &str = "sim";
