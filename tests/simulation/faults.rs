@@ -79,6 +79,9 @@ pub(crate) struct Classes {
     pub(crate) daemons: bool,
     /// Nor this: people pause deployments, protect tasks, and so on.
     pub(crate) controls: bool,
+    /// Nor these: nodes are drained, and a service has a disruption budget; container runtimes tell the digests of images.
+    pub(crate) budgets: bool,
+    pub(crate) digests: bool,
 }
 
 impl Classes {
@@ -94,6 +97,7 @@ impl Classes {
         let stale_reads = later.happens(500);
         let (sidecars, targets) = (later.happens(400), later.happens(400));
         let (nodes, daemons, controls) = (later.happens(400), later.happens(400), later.happens(400));
+        let (budgets, digests) = (later.happens(300), later.happens(500));
         let mut half = || chance.happens(500);
         Self {
             refusals: half(),
@@ -108,6 +112,8 @@ impl Classes {
             nodes,
             daemons,
             controls,
+            budgets,
+            digests,
         }
     }
 }

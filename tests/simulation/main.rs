@@ -12,6 +12,7 @@
 
 mod admission;
 mod breaker;
+mod budgets;
 mod controls;
 mod convergence;
 mod daemons;
@@ -27,6 +28,7 @@ mod nodes;
 mod operator;
 mod people;
 mod process;
+mod promises;
 mod scenario;
 mod scheduler;
 mod seeds;

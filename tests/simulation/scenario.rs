@@ -8,6 +8,7 @@ use longshore_test_apiserver::Store;
 use longshore_test_chance::Chance;
 use tokio::time::{Instant, sleep};
 
+use crate::budgets::Budgets;
 use crate::controls::Controls;
 use crate::convergence::difference;
 use crate::faults::{Classes, Moment};
@@ -42,6 +43,7 @@ pub(crate) struct Cast {
     /// Those who look after DAEMON services.
     daemons: Option<People>,
     controls: Option<Controls>,
+    budgets: Option<Budgets>,
     pub(crate) kubelets: Kubelets,
     nodes: Nodes,
     targets: Targets,
@@ -75,6 +77,10 @@ pub(crate) async fn of_seed(seed: u64, election: bool) -> Outcome {
     cast.nodes.trouble = classes.nodes;
     cast.daemons = classes.daemons.then(|| People::of_daemons(seed));
     cast.controls = classes.controls.then(|| Controls::new(seed));
+    cast.budgets = classes.budgets.then(|| Budgets::new(&cast.world, seed));
+    if classes.digests {
+        cast.kubelets.tell_digests();
+    }
     let (crashes, jumps, compactions) = (chance.happens(400), chance.happens(250), chance.happens(300));
     for _ in 0..operators {
         cast.start_operator();
@@ -115,6 +121,7 @@ impl Cast {
             people: People::new(seed, services),
             daemons: None,
             controls: None,
+            budgets: None,
             kubelets: Kubelets::new(seed),
             nodes,
             targets: Targets::new(seed),
@@ -149,6 +156,7 @@ impl Cast {
         self.kubelets.step(&self.world, &self.nodes);
         self.targets.step(&self.world);
         self.scheduler.step(&self.world);
+        self.budgets.iter_mut().for_each(|drain| drain.step(&self.world));
         if let Some(monkey) = &mut self.monkey {
             monkey.step(&self.world);
         }
@@ -215,6 +223,7 @@ impl Cast {
         self.people.calm_down(&self.world);
         self.daemons.iter_mut().for_each(|people| people.calm_down(&self.world));
         self.controls.iter_mut().for_each(|people| people.calm_down(&self.world));
+        self.budgets.take().into_iter().for_each(|mut drain| drain.end_drain(&self.world));
     }
 
     /// Everything becomes right within the bound, or it is told what does not.

@@ -125,6 +125,10 @@ fn started(pod: &Value) -> Value {
     if let Some(spec) = pod["spec"].as_object_mut() {
         spec.remove("nodeName");
     }
+    for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+        let tag = text(container, "/image").split('@').next().unwrap_or_default().to_owned();
+        container["image"] = json!(tag);
+    }
     json!({
         "family": family,
         "labels": pod["metadata"]["labels"],

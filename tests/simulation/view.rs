@@ -26,6 +26,8 @@ pub(crate) struct View {
     past: Vec<(Instant, Arc<Value>)>,
     /// Since when it has been known of pods that they are protected.
     protected: BTreeMap<String, Instant>,
+    /// The same of nodes that drain.
+    draining: BTreeMap<String, Instant>,
 }
 
 /// How long the writes of one pass may take after it was planned: stops come first, and are waited for.
@@ -60,7 +62,8 @@ impl State {
             return Ok(());
         }
         let floor = if is_daemon {
-            floor(service, eligible_of(service, self.nodes.values(), self.pods.values()).len())
+            let kept = self.pods.values().filter(|pod| !deleted.contains(uid(pod)));
+            floor(service, eligible_of(service, self.nodes.values(), kept).len())
         } else {
             bounds(service).0
         };
@@ -121,6 +124,11 @@ impl View {
                 self.protected.remove(uid(object));
             }
         }
+        if resource == NODES && is_draining(object) && !gone {
+            self.draining.entry(name(object).to_owned()).or_insert_with(Instant::now);
+        } else if resource == NODES {
+            self.draining.remove(name(object));
+        }
         if gone {
             objects.remove(name(object));
         } else {
@@ -153,9 +161,20 @@ impl View {
         past.all(|(_, service)| paused(service) == Some(now)).then_some(now)
     }
 
+    /// A service as it was when the oldest pass was planned that may not be over yet.
+    pub(crate) fn earlier(&self, owner: &str) -> Option<&Value> {
+        let mut past = self.past.iter().filter(|(until, service)| until.elapsed() < PASS && uid(service) == owner);
+        past.next().map(|(_, service)| &**service).or_else(|| self.now.service(owner))
+    }
+
     /// Whether a pod has been protected for longer than a pass takes.
     pub(crate) fn is_protected(&self, pod: &Value) -> bool {
         self.protected.get(uid(pod)).is_some_and(|since| since.elapsed() > PASS)
+    }
+
+    /// Whether the node of a task has been draining for longer than a pass takes.
+    pub(crate) fn drains(&self, pod: &Value) -> bool {
+        self.draining.get(text(pod, "/spec/nodeName")).is_some_and(|since| since.elapsed() > PASS)
     }
 
     /// Whether the node of a task drains or is gone in one of the two states.
