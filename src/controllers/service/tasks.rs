@@ -120,7 +120,7 @@ impl Tasks<'_> {
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
             // A pod whose labels or annotations somebody has changed is counted as another task, or as none.
-            is_owned_by(existing, service) && key_annotations(existing) == key_annotations(&pod.metadata)
+            is_task_of(existing, service) && key_annotations(existing) == key_annotations(&pod.metadata)
         };
         index.creating(service, &name, start.key);
         let outcome = writer::create(&self.api, &pod, same).await;

@@ -71,6 +71,8 @@ struct Write<R: Reconciler> {
     seen: R::Observed,
     before: Arc<R::Status>,
     after: Arc<R::Status>,
+    /// Whether the pass has failed that it tells of: that it could be told is no success.
+    of_failure: bool,
 }
 
 /// Drives the passes over the objects of one kind.
@@ -130,7 +132,7 @@ impl<R: Reconciler> Driver<R> {
 
     /// Writes a status, guarded in the same way. Returns how long to wait after a failure.
     async fn write(&self, write: Write<R>) -> Option<Duration> {
-        let Write { object, uid, version, seen, before, after } = write;
+        let Write { object, uid, version, seen, before, after, of_failure } = write;
         let Ok(read) = &object.0 else { return None };
         let written = async {
             self.write_status(read, &uid, &version, &seen, &before, after).await?;
@@ -138,7 +140,9 @@ impl<R: Reconciler> Driver<R> {
         };
         match guarded(written).await {
             Ok(()) => {
-                self.succeeded(&object);
+                if !of_failure {
+                    self.succeeded(&object);
+                }
                 None
             }
             Err(error) => {
@@ -253,7 +257,8 @@ impl<R: Reconciler> Driver<R> {
         } else if wait.is_zero() {
             self.written.begin(&uid);
             let (before, after) = (Arc::new(before.clone()), Arc::new(after));
-            write = Some(Write { object: guard.clone(), uid, version, seen, before, after });
+            let of_failure = acted.is_err();
+            write = Some(Write { object: guard.clone(), uid, version, seen, before, after, of_failure });
         }
         let after = wakes.into_iter().min();
         Ok(match (acted, write) {

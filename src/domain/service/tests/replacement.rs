@@ -8,8 +8,8 @@ use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
 use crate::domain::placement::strategy::{Resource, Strategy};
 use crate::domain::service::Action;
-use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
-use crate::domain::task::{Checks, Gate, TaskState};
+use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy, warming};
+use crate::domain::task::TaskState;
 
 /// A node that drains.
 fn draining(name: &str) -> (String, NodeFact) {
@@ -93,10 +93,7 @@ fn tasks_in_their_first_40_seconds_do_not_wait_for_unhealthy_ones_to_go() {
         world.change(pod, unhealthy());
     }
     for pod in &old[2..] {
-        let now = Some(world.now);
-        let checks =
-            Checks { running_since: now, passing: true, passing_changed_at: now, gate: Gate::Running, targets: vec![] };
-        world.change(pod, TaskState::Running(checks));
+        world.change(pod, warming(world.now));
     }
     world.step();
     world.change_all(2, &healthy());
