@@ -55,7 +55,9 @@ fn cases() -> BTreeSet<PathBuf> {
 fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     let spec: TaskDefinitionSpec = serde_json::from_str(&fs::read_to_string(definition).unwrap()).unwrap();
     let volume_configurations = serde_json::from_value(json!([
-        { "name": "disk", "managedEBSVolume": { "sizeInGiB": 20, "volumeType": "gp3", "roleArn": "arn:aws:iam::123456789012:role/ebs" } },
+        { "name": "disk", "managedEBSVolume": {
+            "sizeInGiB": 20, "volumeType": "gp3", "snapshotId": "snap-066877671789bd71b", "roleArn": "arn:aws:iam::123456789012:role/ebs",
+        } },
     ]))
     .unwrap();
     let owner = ServiceOwner {

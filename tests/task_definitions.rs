@@ -16,6 +16,7 @@ use longshore::domain::resolve::task_definition::{
 };
 use longshore::import::{Source, import, yaml};
 use serde::Deserialize;
+use serde_json::json;
 use taskdefs::{Definition, definitions};
 
 #[derive(Deserialize)]
@@ -106,6 +107,21 @@ fn the_documentation_has_the_members_and_the_deviations() {
         writeln!(deviations, "| `{}` | {} |", code.name(), code.sentence()).unwrap();
     }
     in_documentation("deviations", &deviations);
+}
+
+#[test]
+fn the_documentation_shows_what_is_to_be_made_for_a_file_system() {
+    let volume = json!({"name": "shared", "efsVolumeConfiguration": {
+        "fileSystemId": "fs-0123abcd", "transitEncryption": "ENABLED", "transitEncryptionPort": 3049,
+        "authorizationConfig": {"iam": "ENABLED"},
+    }});
+    let spec = json!({"containerDefinitions": [{"name": "app"}], "volumes": [volume]});
+    let verdict = verdict(&serde_json::from_value(spec).unwrap(), Features::ALL);
+    let told = verdict.deviations().iter().find(|deviation| deviation.code == DeviationCode::ClaimNeeded).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/task-definitions.md")).unwrap();
+    assert!(text.lines().any(|line| line == told.detail), "{}", told.detail);
+    let (claim, _) = told.detail.split_once(", ").unwrap();
+    assert!(text.contains(&format!("kind: PersistentVolumeClaim\nmetadata:\n  namespace: shop\n  name: {claim}\n")));
 }
 
 /// What AWS's validator takes of the real definitions, as its spec.

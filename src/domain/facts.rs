@@ -67,7 +67,8 @@ impl TaskFact {
             stopped_for: _,
         } = self;
         (pod, uid, key, revision) == (&later.pod, &later.uid, &later.key, &later.revision)
-            && (state, presence) == (&later.state, &later.presence)
+            && state.is_alike(&later.state)
+            && *presence == later.presence
             && (pinned_to, protected_until) == (&later.pinned_to, &later.protected_until)
             && (stop_requested_at, disruption) == (&later.stop_requested_at, &later.disruption)
     }

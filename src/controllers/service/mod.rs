@@ -20,7 +20,7 @@ use crate::controllers::secrets;
 use crate::domain::Plan;
 use crate::domain::facts::{NodeTasks, ServiceTasks};
 use crate::domain::pod::ServiceOwner;
-use crate::domain::resolve::service::{ResolvedService, Scheduling, resolve};
+use crate::domain::resolve::service::{ResolvedService, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::secrets::task_secrets::TaskSecrets;
 use crate::domain::service::{self, Action, EventKind, Nodes, Start, Telling};
@@ -106,10 +106,10 @@ impl Reconciler for Services {
             let message = format!("{}: {problems}", target.revision);
             service.target = Err(Summary::Stalled(Reason::InvalidTaskDefinition, message));
         }
-        if let (Scheduling::Daemon { constraints }, Ok(target)) = (&mut service.scheduling, &service.target)
+        if let Ok(target) = &service.target
             && let Some(Ok(definition)) = definitions.get(&target.revision)
         {
-            constraints.extend(definition.platform.constraints.iter().cloned());
+            service.take_from(definition, &object.spec);
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let definitions = definitions.collect();

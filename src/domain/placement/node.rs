@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Toleration;
 
 use crate::domain::placement::resources::Resources;
 
@@ -47,6 +48,26 @@ pub struct Taint {
     pub effect: TaintEffect,
 }
 
+impl Taint {
+    /// Whether pods with a toleration may come all the same. A toleration without key is of every taint, one without effect of
+    /// every effect; `Equal`, which is the default, compares values, `Exists` does not.
+    fn is_tolerated_by(&self, toleration: &Toleration) -> bool {
+        let Toleration { key, operator, value, effect, toleration_seconds: _ } = toleration;
+        let exists = match operator.as_deref() {
+            Some("Exists") => true,
+            None | Some("" | "Equal") => false,
+            Some(_) => return false,
+        };
+        let of_key = match key.as_deref().filter(|key| !key.is_empty()) {
+            Some(key) => key == self.key,
+            None => exists,
+        };
+        let of_effect = effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == self.effect.as_str());
+        let of_value = exists || value.as_deref().unwrap_or_default() == self.value.as_deref().unwrap_or_default();
+        of_key && of_effect && of_value
+    }
+}
+
 /// What a taint does to pods that do not tolerate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaintEffect {
@@ -56,6 +77,16 @@ pub enum TaintEffect {
     PreferNoSchedule,
     /// No pods at all.
     NoExecute,
+}
+
+impl TaintEffect {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSchedule => "NoSchedule",
+            Self::PreferNoSchedule => "PreferNoSchedule",
+            Self::NoExecute => "NoExecute",
+        }
+    }
 }
 
 /// The label in which a node has an attribute.
@@ -93,10 +124,14 @@ impl NodeFact {
         self.unschedulable
     }
 
-    /// Whether a task that tolerates nothing can be placed here.
-    pub fn takes_new_tasks(&self) -> bool {
-        let repels = |taint: &Taint| matches!(taint.effect, TaintEffect::NoSchedule | TaintEffect::NoExecute);
-        !self.is_draining() && !self.taints.iter().any(repels)
+    /// Whether a task with these tolerations can be placed here. None is on a node that drains or whose agent is not connected,
+    /// whatever it tolerates: that is no ACTIVE container instance.
+    pub fn takes_new_tasks(&self, tolerations: &[Toleration]) -> bool {
+        let repels = |taint: &Taint| {
+            let keeps_away = matches!(taint.effect, TaintEffect::NoSchedule | TaintEffect::NoExecute);
+            keeps_away && !tolerations.iter().any(|toleration| taint.is_tolerated_by(toleration))
+        };
+        !self.is_draining() && self.is_agent_connected() && !self.taints.iter().any(repels)
     }
 
     /// Whether the node's agent is in touch. Kubernetes taints a node whose kubelet is not.
@@ -157,6 +192,8 @@ pub struct AttributeNameError(String);
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn node(labels: &[(&str, &str)]) -> NodeFact {
@@ -200,8 +237,8 @@ mod tests {
     #[test]
     fn a_cordoned_node_is_draining_and_takes_no_new_tasks() {
         let cordoned = NodeFact { unschedulable: true, ..node(&[]) };
-        assert!(cordoned.is_draining() && !cordoned.takes_new_tasks());
-        assert!(!node(&[]).is_draining() && node(&[]).takes_new_tasks());
+        assert!(cordoned.is_draining() && !cordoned.takes_new_tasks(&[]));
+        assert!(!node(&[]).is_draining() && node(&[]).takes_new_tasks(&[]));
     }
 
     #[test]
@@ -210,8 +247,37 @@ mod tests {
             [(TaintEffect::NoSchedule, false), (TaintEffect::NoExecute, false), (TaintEffect::PreferNoSchedule, true)]
         {
             let node = tainted("dedicated", effect);
-            assert_eq!((node.takes_new_tasks(), node.is_draining()), (takes, false), "{effect:?}");
+            assert_eq!((node.takes_new_tasks(&[]), node.is_draining()), (takes, false), "{effect:?}");
         }
+    }
+
+    #[test]
+    fn a_task_is_placed_on_a_node_whose_taints_it_tolerates() {
+        let gpu = || Taint { key: "gpu".to_owned(), value: Some("a100".to_owned()), effect: TaintEffect::NoSchedule };
+        let tolerates = |toleration: serde_json::Value, taints: Vec<Taint>| {
+            let node = NodeFact { taints, ..node(&[]) };
+            node.takes_new_tasks(&[serde_json::from_value(toleration).unwrap()])
+        };
+        for (sentence, toleration, tolerated) in [
+            ("key and value", json!({"key": "gpu", "operator": "Equal", "value": "a100"}), true),
+            ("Equal is the default", json!({"key": "gpu", "value": "a100"}), true),
+            ("another value", json!({"key": "gpu", "value": "t4"}), false),
+            ("no value is the empty one", json!({"key": "gpu"}), false),
+            ("whatever the value", json!({"key": "gpu", "operator": "Exists"}), true),
+            ("another key", json!({"key": "cpu", "operator": "Exists"}), false),
+            ("the effect", json!({"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}), true),
+            ("another effect", json!({"key": "gpu", "operator": "Exists", "effect": "NoExecute"}), false),
+            ("everything", json!({"operator": "Exists"}), true),
+            ("without a key only if it exists", json!({"value": "a100"}), false),
+            ("an operator that is not known", json!({"key": "gpu", "operator": "Gt", "value": "1"}), false),
+        ] {
+            assert_eq!(tolerates(toleration, vec![gpu()]), tolerated, "{sentence}");
+        }
+        let other = || Taint { key: "team".to_owned(), value: None, effect: TaintEffect::NoExecute };
+        assert!(!tolerates(json!({"key": "gpu", "operator": "Exists"}), vec![gpu(), other()]), "one of two");
+        let everything = [serde_json::from_value(json!({"operator": "Exists"})).unwrap()];
+        assert!(!tainted("node.kubernetes.io/not-ready", TaintEffect::NoExecute).takes_new_tasks(&everything));
+        assert!(!NodeFact { unschedulable: true, ..node(&[]) }.takes_new_tasks(&everything));
     }
 
     #[test]

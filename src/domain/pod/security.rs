@@ -4,13 +4,21 @@ use k8s_openapi::api::core::v1::{
     AppArmorProfile, Capabilities, PodSecurityContext, SELinuxOptions, SeccompProfile, SecurityContext, Sysctl,
 };
 
-use crate::domain::resolve::task_definition::{ResolvedTaskDefinition, Security, SecurityOption};
+use crate::domain::resolve::task_definition::{ResolvedTaskDefinition, Security, SecurityOption, VolumeSource};
+
+/// The group that a disk of a task's own belongs to.
+const DISK_GROUP: i64 = 2000;
 
 /// The security context of the pod. Docker confines containers by its own seccomp profile, Kubernetes only those that ask for it.
 pub(super) fn pod(definition: &ResolvedTaskDefinition) -> PodSecurityContext {
     let mut context = definition.extension.security_context.clone();
     let profile = SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None };
     context.seccomp_profile.get_or_insert(profile);
+    // A new disk is root's alone; ECS has a group for it, to which the user of every container belongs.
+    if definition.volumes.iter().any(|volume| volume.source == VolumeSource::ConfiguredAtLaunch) {
+        context.fs_group.get_or_insert(DISK_GROUP);
+        context.fs_group_change_policy.get_or_insert_with(|| "OnRootMismatch".to_owned());
+    }
     let given = context.sysctls.take().unwrap_or_default();
     let sysctls = definition.sysctls.iter().map(|(name, value)| Sysctl { name: name.clone(), value: value.clone() });
     let own = sysctls.filter(|sysctl| given.iter().all(|given| given.name != sysctl.name)).collect();

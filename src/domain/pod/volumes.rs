@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, EphemeralVolumeSource, HostPathVolumeSource, NFSVolumeSource, PersistentVolumeClaimSpec,
-    PersistentVolumeClaimTemplate, PersistentVolumeClaimVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
+    PersistentVolumeClaimTemplate, PersistentVolumeClaimVolumeSource, TypedLocalObjectReference, Volume, VolumeMount,
+    VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -12,7 +13,7 @@ use crate::api::ServiceVolumeConfiguration;
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::{Container, Mount, ResolvedTaskDefinition, TaskVolume, VolumeSource};
 
-/// The smallest disk of EBS, for a service that does not say how large its volume is to be.
+/// The smallest disk of EBS, where a service has stopped to say how large it is while tasks of it run on.
 const SIZE_DEFAULT_GIB: i32 = 1;
 
 /// The volumes of the pod. `configured` are the service's `volumeConfigurations`.
@@ -64,10 +65,17 @@ fn own_disk(configuration: Option<&ServiceVolumeConfiguration>) -> EphemeralVolu
                 access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
                 resources: Some(VolumeResourceRequirements { requests: Some(storage), limits: None }),
                 storage_class_name: disk.and_then(|disk| disk.volume_type.clone()),
+                data_source: disk.and_then(|disk| disk.snapshot_id.clone()).map(snapshot),
                 ..PersistentVolumeClaimSpec::default()
             },
         }),
     }
+}
+
+/// A snapshot of EBS is the VolumeSnapshot that has its id for a name.
+fn snapshot(id: String) -> TypedLocalObjectReference {
+    let (api_group, kind) = ("snapshot.storage.k8s.io".to_owned(), "VolumeSnapshot".to_owned());
+    TypedLocalObjectReference { api_group: Some(api_group), kind, name: id }
 }
 
 /// Where a container finds the volumes.

@@ -117,6 +117,8 @@ fn is_digest(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -136,6 +138,26 @@ mod tests {
         ] {
             let name = ImageName::from(image);
             assert_eq!((name.registry(), name.repository().as_str()), (registry, repository), "{image}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*|[a-z./:@#A-Z0-9\\[\\]]{0,20}") {
+            let name = ImageName::from(text.as_str());
+            let _ = (name.registry(), name.repository(), name.fault());
+        }
+
+        #[test]
+        fn a_name_is_read_as_it_is_written(
+            host in "[a-z]{1,5}\\.[a-z]{2}(:[0-9]{1,4})?|localhost",
+            path in "[a-z0-9]{1,5}(/[a-z0-9]{1,5}){0,2}",
+            tag in "(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,5})?",
+            digest in "(@sha256:[0-9a-f]{64})?",
+        ) {
+            let text = format!("{host}/{path}{tag}{digest}");
+            let name = ImageName::from(text.as_str());
+            prop_assert_eq!((name.registry(), name.repository(), name.fault()), (host.as_str(), path, None));
         }
     }
 

@@ -17,6 +17,7 @@ pub const SERVICE: &[&str] = &[
     "volumeConfigurations[].name",
     "volumeConfigurations[].managedEBSVolume.sizeInGiB",
     "volumeConfigurations[].managedEBSVolume.volumeType",
+    "volumeConfigurations[].managedEBSVolume.snapshotId",
     // Whoever makes the disks on Kubernetes has its own.
     "volumeConfigurations[].managedEBSVolume.roleArn",
     "kubernetes",
@@ -38,6 +39,7 @@ pub const DAEMON_SERVICE: &[&str] = &[
     "volumeConfigurations[].name",
     "volumeConfigurations[].managedEBSVolume.sizeInGiB",
     "volumeConfigurations[].managedEBSVolume.volumeType",
+    "volumeConfigurations[].managedEBSVolume.snapshotId",
     "volumeConfigurations[].managedEBSVolume.roleArn",
     "kubernetes",
 ];

@@ -87,29 +87,38 @@ fn of_container(definition: &ContainerDefinition, problems: &mut Vec<Problem>) -
     references
 }
 
-/// "The secret name must be unique and not shared with any new or existing environment variables set on the container", and "the
-/// file must use a .env file extension".
-pub fn check(container: &ContainerDefinition) -> Vec<Problem> {
-    let mut names: BTreeSet<&str> = container.environment.iter().map(|variable| variable.name.as_str()).collect();
+/// "The secret name must be unique and not shared with any new or existing environment variables set on the container".
+pub fn bad_names(container: &ContainerDefinition) -> Vec<Problem> {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| matches!(c, ' '..='~') && c != '=');
+    let no_name = "must be the name of a variable: printable ASCII without =";
     let mut problems = Vec::new();
+    for (n, variable) in container.environment.iter().enumerate().filter(|(_, variable)| !is_name(&variable.name)) {
+        let member = format!("containerDefinitions[{}].environment[{n}].name", container.name);
+        problems.push(Problem::new(member, format!("{:?} {no_name}", variable.name)));
+    }
+    let mut names: BTreeSet<&str> = container.environment.iter().map(|variable| variable.name.as_str()).collect();
     for secret in &container.secrets {
         let member = format!("containerDefinitions[{}].secrets[{}].name", container.name, secret.name);
-        let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| matches!(c, ' '..='~') && c != '=');
         if !is_name(&secret.name) {
-            let message = "must be the name of a variable: printable ASCII without =";
-            problems.push(Problem::new(member, message));
+            problems.push(Problem::new(member, no_name));
         } else if !names.insert(&secret.name) {
             let message = "the secret name must be unique and not shared with any environment variable of the container; remove one";
             problems.push(Problem::new(member, message));
         }
     }
+    problems
+}
+
+/// "The file must use a .env file extension."
+pub fn bad_files(container: &ContainerDefinition) -> Vec<Problem> {
     let files = container.environment_files.iter().enumerate();
     let has_extension = |name: &str| name.rsplit_once('.').is_some_and(|(_, extension)| extension == "env");
-    for (n, _) in files.filter(|(_, file)| file.value.starts_with("arn:") && !has_extension(&file.value)) {
+    let without = files.filter(|(_, file)| file.value.starts_with("arn:") && !has_extension(&file.value));
+    let problem = |n: usize| {
         let member = format!("containerDefinitions[{}].environmentFiles[{n}].value", container.name);
-        problems.push(Problem::new(member, "the name of the file must end in .env; rename it"));
-    }
-    problems
+        Problem::new(member, "the name of the file must end in .env; rename it")
+    };
+    without.map(|(n, _)| problem(n)).collect()
 }
 
 #[cfg(test)]
@@ -170,11 +179,20 @@ mod tests {
             ),
             ("a name has no =", json!({"secrets": [secret("A=B")]}), Some("printable ASCII without =")),
             ("a name is not empty", json!({"secrets": [secret("")]}), Some("printable ASCII without =")),
+            (
+                "a variable has a name",
+                json!({"environment": [variable("")]}),
+                Some("environment[0].name: \"\" must be the"),
+            ),
+            ("which has no =", json!({"environment": [variable("C"), variable("A=B")]}), Some("environment[1].name")),
+            ("and no letters but those of ASCII", json!({"environment": [variable("Ä")]}), Some("printable ASCII")),
+            ("a variable may have an odd name", json!({"environment": [variable("a b-c.d/e")]}), None),
             ("a file ends in .env", file("arn:aws:s3:::bucket/app.env"), None),
             ("a file ends in .env", file("arn:aws:s3:::bucket/app.txt"), Some("must end in .env")),
             ("a key may have any name", file("k8s://configmap/web/app"), None),
         ] {
-            let problems = Problem::join(&check(&spec(&container).container_definitions[0]));
+            let container = &spec(&container).container_definitions[0];
+            let problems = Problem::join(&[bad_names(container), bad_files(container)].concat());
             assert_eq!(problems.is_empty(), said.is_none(), "{sentence}: {problems}");
             assert!(problems.contains(said.unwrap_or_default()), "{sentence}: {problems}");
         }

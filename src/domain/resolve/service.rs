@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Toleration;
 
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, TaskDefinitionName, cluster_name};
-use crate::api::{DeploymentCircuitBreaker, SchedulingStrategy, ServiceSpec};
+use crate::api::{DeploymentCircuitBreaker, SchedulingStrategy, ServiceSpec, ServiceVolumeConfiguration};
 use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::strategy::Strategy;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::deployment_content;
 use crate::domain::resolve::members::{self, not_implemented};
+use crate::domain::resolve::task_definition::{PodName, ResolvedTaskDefinition, VolumeSource};
 use crate::domain::secrets::plan::SecretPlan;
 use crate::domain::task::HealthPeriods;
 
@@ -63,6 +65,45 @@ impl ResolvedService {
     pub fn looks_at_node_tasks(&self) -> bool {
         matches!(self.scheduling, Scheduling::Daemon { .. }) || self.strategies.iter().any(Strategy::looks_at_room)
     }
+
+    /// What the definition that is to run says of the nodes of a DAEMON service, beside the service itself; and whether the service
+    /// says what the definition leaves to it.
+    pub fn take_from(&mut self, definition: &ResolvedTaskDefinition, spec: &ServiceSpec) {
+        if let Scheduling::Daemon { constraints, tolerations } = &mut self.scheduling {
+            constraints.extend(definition.platform.constraints.iter().cloned());
+            tolerations.extend(definition.extension.given.tolerations.iter().cloned());
+        }
+        if let (Ok(target), Some(refusal)) = (&self.target, unfit_volumes(definition, &spec.volume_configurations)) {
+            let message = format!("spec.volumeConfigurations{refusal} ({} is to run)", target.revision);
+            self.target = Err(Summary::Stalled(Reason::InvalidSpec, message));
+        }
+    }
+}
+
+/// "To configure a volume at launch time, … specify a volumeConfigurations object when calling the CreateService, UpdateService … APIs",
+/// whose name "must match the volume name from the Volume object in the task definition".
+fn unfit_volumes(definition: &ResolvedTaskDefinition, given: &[ServiceVolumeConfiguration]) -> Option<String> {
+    let left = || definition.volumes.iter().filter(|volume| volume.source == VolumeSource::ConfiguredAtLaunch);
+    for volume in left() {
+        let name = &volume.name.ecs;
+        let disk = given.iter().find(|given| given.name == *name).map(|given| given.managed_ebs_volume.as_ref());
+        match disk {
+            None => return Some(format!(": the volume {name:?} is configuredAtLaunch; add an entry of that name")),
+            Some(None) => return Some(format!("[{name}].managedEBSVolume: say at least sizeInGiB and roleArn")),
+            Some(Some(disk)) if disk.size_in_gib.is_none() => {
+                let message = "say how large the volume is; of a snapshot, at least as large as what it was made from";
+                return Some(format!("[{name}].managedEBSVolume.sizeInGiB: {message}"));
+            }
+            Some(Some(_)) => {}
+        }
+    }
+    // One that spec.kubernetes says otherwise of may be configured, too: the service is as it is on ECS.
+    let is_known = |name: &str| {
+        left().any(|volume| volume.name.ecs == name)
+            || definition.extension.volumes.iter().any(|volume| volume.name == PodName::new(name).pod)
+    };
+    let surplus = given.iter().find(|given| !is_known(&given.name))?;
+    Some(format!("[{}]: there is no volume of that name that is configuredAtLaunch; remove the entry", surplus.name))
 }
 
 /// Where the tasks of a service go.
@@ -74,6 +115,8 @@ pub enum Scheduling {
     Daemon {
         /// The placement constraints.
         constraints: Vec<Constraint>,
+        /// The taints that keep no task away.
+        tolerations: Vec<Toleration>,
     },
 }
 
@@ -132,7 +175,7 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     ResolvedService {
         desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
         scheduling: if daemon {
-            Scheduling::Daemon { constraints: constraints.unwrap_or_default() }
+            Scheduling::Daemon { constraints: constraints.unwrap_or_default(), tolerations: Vec::new() }
         } else {
             Scheduling::Replica
         },
@@ -200,172 +243,4 @@ fn target(spec: &ServiceSpec, references: &References) -> Result<Target, Summary
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// A service of `web` in a cluster that exists, with members replaced, or removed by `null`.
-    fn spec(change: &Value) -> ServiceSpec {
-        let mut spec = json!({"cluster": "blue", "taskDefinition": "web", "desiredCount": 3});
-        spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        serde_json::from_value(spec).unwrap()
-    }
-
-    fn revision(name: &str) -> RevisionName {
-        name.parse().unwrap()
-    }
-
-    /// `web:2` is the latest ACTIVE revision, and nothing runs.
-    fn references() -> References {
-        References { cluster: true, latest: Some(revision("web:2")), pinned: None, running: None, unobserved: None }
-    }
-
-    fn target(change: &Value, references: &References) -> String {
-        match resolve(&spec(change), &BTreeMap::new(), references).target {
-            Ok(target) => target.revision.to_string(),
-            Err(Summary::Reconciling(reason, message)) => format!("Reconciling {}: {message}", reason.as_str()),
-            Err(Summary::Stalled(reason, message)) => format!("Stalled {}: {message}", reason.as_str()),
-            Err(Summary::Ready(..)) => panic!("what is not known is not ready"),
-        }
-    }
-
-    #[test]
-    fn a_service_runs_what_it_names_or_says_what_it_waits_for() {
-        let pinned = json!({"taskDefinition": "web:1"});
-        for (sentence, change, references, expected) in [
-            ("a family stands for its latest ACTIVE revision", json!({}), references(), "web:2"),
-            (
-                "a pinned revision is run whatever the latest one is",
-                pinned.clone(),
-                References { pinned: Some(true), ..references() },
-                "web:1",
-            ),
-            (
-                "what runs is not exchanged for an older revision because the newer one has not been observed yet",
-                json!({}),
-                References { unobserved: Some(revision("web:3")), ..references() },
-                "Reconciling TaskDefinitionNotFound: waiting to observe the revision web:3, which runs already",
-            ),
-            (
-                "an ARN means the same as its last part",
-                json!({"taskDefinition": "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:1"}),
-                References { pinned: Some(true), ..references() },
-                "web:1",
-            ),
-            (
-                "a cluster may come later",
-                json!({}),
-                References { cluster: false, ..references() },
-                "Reconciling ClusterNotFound: waiting for the Cluster \"blue\"; create it, or name another in spec.cluster",
-            ),
-            (
-                "a cluster that is not named is default",
-                json!({"cluster": null}),
-                References { cluster: false, ..references() },
-                "Reconciling ClusterNotFound: waiting for the Cluster \"default\"; create it, or name another in spec.cluster",
-            ),
-            (
-                "a family may come later, and so may its first ACTIVE revision",
-                json!({}),
-                References { latest: None, ..references() },
-                "Reconciling TaskDefinitionNotFound: waiting for the TaskDefinition \"web\" to have an ACTIVE revision",
-            ),
-            (
-                "a pinned revision may come later",
-                pinned.clone(),
-                references(),
-                "Reconciling TaskDefinitionNotFound: waiting for the revision web:1, which does not exist (yet); spec.taskDefinition \
-                 names it",
-            ),
-            (
-                "no service can be moved onto an INACTIVE revision",
-                pinned.clone(),
-                References { pinned: Some(false), running: Some(revision("web:2")), ..references() },
-                "Stalled RevisionInactive: the revision web:1 is INACTIVE; name an ACTIVE one in spec.taskDefinition",
-            ),
-            (
-                "no service can be created with an INACTIVE revision",
-                pinned.clone(),
-                References { pinned: Some(false), ..references() },
-                "Stalled RevisionInactive: the revision web:1 is INACTIVE; name an ACTIVE one in spec.taskDefinition",
-            ),
-            (
-                "a service that runs a revision goes on when that becomes INACTIVE",
-                pinned,
-                References { pinned: Some(false), running: Some(revision("web:1")), ..references() },
-                "web:1",
-            ),
-            (
-                "a task definition is named",
-                json!({"taskDefinition": null}),
-                references(),
-                "Stalled InvalidSpec: spec.taskDefinition: name a family, or a revision as family:revision",
-            ),
-            (
-                "revisions are counted from 1",
-                json!({"taskDefinition": "web:0"}),
-                references(),
-                "Stalled InvalidSpec: spec.taskDefinition: \"web:0\" is not a revision: write family:revision with a revision \
-                 number from 1, for example web:7",
-            ),
-            (
-                "a family has no dots",
-                json!({"taskDefinition": "web.api"}),
-                references(),
-                "Stalled InvalidSpec: spec.taskDefinition: \"web.api\" is not a family: use 1 to 255 letters, digits, hyphens and \
-                 underscores",
-            ),
-            (
-                "an ARN is that of a task definition",
-                json!({"taskDefinition": "arn:aws:ecs:eu-west-1:123456789012:cluster/web"}),
-                references(),
-                "Stalled InvalidSpec: spec.taskDefinition: \"arn:aws:ecs:eu-west-1:123456789012:cluster/web\" is not a task \
-                 definition: write family, family:revision or a task definition ARN",
-            ),
-        ] {
-            assert_eq!(target(&change, &references), expected, "{sentence}");
-        }
-    }
-
-    #[test]
-    fn counts_and_percentages_are_those_of_the_spec_or_the_defaults_of_a_replica_service() {
-        let percents = |minimum: Value, maximum: Value| json!({"deploymentConfiguration": {"minimumHealthyPercent": minimum, "maximumPercent": maximum}});
-        for (sentence, change, expected) in [
-            ("the floor is 100 percent by default and the ceiling 200", json!({}), (3, 100, 200)),
-            ("an empty configuration changes neither", percents(Value::Null, Value::Null), (3, 100, 200)),
-            ("the floor alone", percents(json!(50), Value::Null), (3, 50, 200)),
-            ("the ceiling alone", percents(Value::Null, json!(150)), (3, 100, 150)),
-            ("a floor of 0 is one", percents(json!(0), json!(100)), (3, 0, 100)),
-            ("no tasks are a number of tasks", json!({"desiredCount": 0}), (0, 100, 200)),
-            ("for DAEMON the floor is 0 and the ceiling 100", json!({"schedulingStrategy": "DAEMON"}), (3, 0, 100)),
-        ] {
-            let service = resolve(&spec(&change), &BTreeMap::new(), &references());
-            let found = (service.desired_count, service.minimum_healthy_percent, service.maximum_percent);
-            assert_eq!(found, expected, "{sentence}");
-        }
-    }
-
-    #[test]
-    fn only_what_ecs_deploys_anew_starts_a_deployment() {
-        let content = |change: Value| resolve(&spec(&change), &BTreeMap::new(), &references()).target.unwrap().content;
-        let before = content(json!({}));
-        for (sentence, change, starts_one) in [
-            ("another number of tasks", json!({"desiredCount": 4}), false),
-            ("other percentages", json!({"deploymentConfiguration": {"maximumPercent": 150}}), false),
-            ("another grace period", json!({"healthCheckGracePeriodSeconds": 30}), false),
-            ("another placement", json!({"placementStrategy": [{"type": "random"}]}), false),
-            ("a load balancer", json!({"loadBalancers": [{"containerName": "app", "containerPort": 80}]}), true),
-            ("a network", json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a"]}}}), true),
-            ("a platform", json!({"platformVersion": "1.4.0"}), true),
-        ] {
-            assert_eq!(content(change) != before, starts_one, "{sentence}");
-        }
-        let other = References { latest: Some(revision("web:3")), ..references() };
-        assert_ne!(
-            resolve(&spec(&json!({})), &BTreeMap::new(), &other).target.unwrap().content,
-            before,
-            "another revision"
-        );
-    }
-}
+mod tests;

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::Toleration;
+
 use crate::domain::facts::{NodeTasks, Presence, StopCause, TaskFact};
 use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::node::{Instance, NodeFact};
@@ -19,13 +21,19 @@ use crate::domain::service::view::{DeploymentTasks, Nodes, View};
 pub(super) struct DaemonNodes<'n> {
     nodes: &'n Nodes,
     constraints: &'n [Constraint],
+    tolerations: &'n [Toleration],
     /// What runs on them.
     tasks: &'n BTreeMap<String, NodeTasks>,
 }
 
 impl<'n> DaemonNodes<'n> {
-    pub(super) fn new(nodes: &'n Nodes, constraints: &'n [Constraint], tasks: &'n BTreeMap<String, NodeTasks>) -> Self {
-        Self { nodes, constraints, tasks }
+    pub(super) fn new(
+        nodes: &'n Nodes,
+        constraints: &'n [Constraint],
+        tolerations: &'n [Toleration],
+        tasks: &'n BTreeMap<String, NodeTasks>,
+    ) -> Self {
+        Self { nodes, constraints, tolerations, tasks }
     }
 
     /// The nodes that are to have a task: those that take one, and those in trouble that have one.
@@ -34,7 +42,7 @@ impl<'n> DaemonNodes<'n> {
         let taken: BTreeSet<&str> = active.filter_map(|task| task.pinned_to.as_deref()).collect();
         let stays = |name: &str, node: &NodeFact| !node.is_draining() && taken.contains(name);
         let eligible = |(name, node): &(&'n String, &'n NodeFact)| {
-            self.satisfied_by(node) && (node.takes_new_tasks() || stays(name, node))
+            self.satisfied_by(node) && (node.takes_new_tasks(self.tolerations) || stays(name, node))
         };
         self.nodes.iter().filter(eligible).map(|(name, _)| name.as_str()).collect()
     }

@@ -160,7 +160,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let view = View::new(seen.tasks, &seen.status.stopped_tasks, seen.nodes, seen.service.health_periods, now);
     let daemon = match &seen.service.scheduling {
         Scheduling::Replica => None,
-        Scheduling::Daemon { constraints } => Some(DaemonNodes::new(seen.nodes, constraints, seen.node_tasks)),
+        Scheduling::Daemon { constraints, tolerations } => {
+            Some(DaemonNodes::new(seen.nodes, constraints, tolerations, seen.node_tasks))
+        }
     };
     let desired = match &daemon {
         _ if seen.deleting => 0,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Toleration;
 
 use crate::api::ServiceStatus;
 use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
@@ -275,8 +276,17 @@ impl World {
             let tasks = self.seen.values().filter(|pod| is_active(pod) && !self.pending.deletes.contains(&pod.uid));
             tasks.into_iter().any(|pod| pod.pinned_to.as_deref() == Some(node))
         };
-        let eligible = |node: &&NodeFact| node.takes_new_tasks() || (!node.is_draining() && has_task(&node.name));
+        let eligible = |node: &&NodeFact| {
+            node.takes_new_tasks(self.tolerations()) || (!node.is_draining() && has_task(&node.name))
+        };
         self.nodes.values().filter(eligible).count()
+    }
+
+    fn tolerations(&self) -> &[Toleration] {
+        match &self.service.scheduling {
+            Scheduling::Replica => &[],
+            Scheduling::Daemon { constraints: _, tolerations } => tolerations,
+        }
     }
 
     fn perform(&mut self, action: &Action, bounds: Bounds) -> Outcome {
@@ -301,7 +311,7 @@ impl World {
                 if let Some(node) = &fact.pinned_to {
                     let there = self.pods.values().find(|pod| pod.pinned_to.as_ref() == Some(node));
                     assert_eq!(there, None, "the node {node} has a task, if only one that stops");
-                    assert!(self.nodes[&**node].takes_new_tasks(), "{node} takes no task");
+                    assert!(self.nodes[&**node].takes_new_tasks(self.tolerations()), "{node} takes no task");
                 }
                 self.unannounced.started.push(fact.task_id());
                 self.pods.insert(fact.pod.clone(), fact);

@@ -32,6 +32,8 @@ pub enum StartFailureKind {
     CannotPull,
     /// Something that the container needs is missing: a Secret, a key.
     CannotConfigure,
+    /// The node cannot mount the task's volumes, or set its network up.
+    NotPrepared,
     /// The runtime cannot make or start the container.
     CannotCreate,
     /// A container that others wait for takes longer than its `startTimeout`.
@@ -60,6 +62,14 @@ impl StartFailure {
             };
             Some(Self { kind, message: message.clone().unwrap_or_else(|| reason.clone()), since: None })
         })
+    }
+
+    /// What keeps every container of a pod from starting. Each pod is so for a moment, and why is not in its status.
+    pub(super) fn of_node(pod: &PodStatus) -> Option<Self> {
+        let message =
+            "the node cannot mount the volumes of the task or set up its network; the events of the pod say why";
+        let since = Some(pod.unprepared_since?);
+        Some(Self { kind: StartFailureKind::NotPrepared, message: message.to_owned(), since })
     }
 
     /// What keeps the containers of a pod from starting that wait for another of its containers. On ECS "the dependent container is
@@ -97,6 +107,7 @@ impl StartFailure {
             | StartFailureKind::DependencyExited => SignedDuration::ZERO,
             StartFailureKind::CannotPull | StartFailureKind::CannotCreate => SignedDuration::from_secs(30),
             StartFailureKind::CannotConfigure => SignedDuration::from_mins(2),
+            StartFailureKind::NotPrepared => SignedDuration::from_mins(5),
             StartFailureKind::Unplaced => return None,
         };
         Some(self.since?.saturating_add(patience).unwrap_or(Timestamp::MAX))
@@ -113,7 +124,7 @@ impl StartFailure {
     pub fn reason(&self) -> String {
         let prefix = match self.kind {
             StartFailureKind::InvalidImageName | StartFailureKind::CannotPull => "CannotPullContainerError",
-            StartFailureKind::CannotConfigure => "ResourceInitializationError",
+            StartFailureKind::CannotConfigure | StartFailureKind::NotPrepared => "ResourceInitializationError",
             StartFailureKind::CannotCreate | StartFailureKind::StartTimeout | StartFailureKind::DependencyExited => {
                 "CannotStartContainerError"
             }
@@ -131,13 +142,15 @@ mod tests {
     #[test]
     fn what_kubernetes_tries_for_ever_fails_in_the_words_of_ecs() {
         use StartFailureKind::{
-            CannotConfigure, CannotCreate, CannotPull, DependencyExited, InvalidImageName, StartTimeout, Unplaced,
+            CannotConfigure, CannotCreate, CannotPull, DependencyExited, InvalidImageName, NotPrepared, StartTimeout,
+            Unplaced,
         };
         for (kind, seconds, counted, reason) in [
             (InvalidImageName, Some(0), None, "CannotPullContainerError: why"),
             (CannotPull, Some(30), None, "CannotPullContainerError: why"),
             (CannotCreate, Some(30), None, "CannotStartContainerError: why"),
             (CannotConfigure, Some(120), None, "ResourceInitializationError: why"),
+            (NotPrepared, Some(300), None, "ResourceInitializationError: why"),
             (StartTimeout, Some(0), None, "CannotStartContainerError: why"),
             (DependencyExited, Some(0), None, "CannotStartContainerError: why"),
             (Unplaced, None, Some(600), "unable to place a task: why"),

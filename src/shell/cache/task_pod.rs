@@ -272,6 +272,7 @@ impl TaskPod {
         let types = status.conditions.iter().map(|condition| condition.type_.as_str());
         let unplaced =
             condition("PodScheduled").filter(|scheduled| scheduled.reason.as_deref() == Some("Unschedulable"));
+        let unprepared = condition("PodReadyToStartContainers").filter(|prepared| !prepared.is_true());
         let deadline = annotations.get(labels::HEALTH_CHECK_DEADLINE).and_then(|seconds| seconds.parse().ok());
         PodStatus {
             phase: match status.phase.as_str() {
@@ -284,6 +285,7 @@ impl TaskPod {
             containers_ready: condition("ContainersReady").is_some_and(PodCondition::is_true),
             unschedulable: unplaced.map(|unplaced| unplaced.message.clone().unwrap_or_default()),
             unschedulable_since: unplaced.and_then(PodCondition::changed_at),
+            unprepared_since: unprepared.and_then(PodCondition::changed_at),
             health_check_deadline: deadline.map(SignedDuration::from_secs),
             gates: ReadinessGates {
                 of_targets: gates.clone().chain(types).any(|gate| gate.starts_with(TARGET_HEALTH)),
@@ -410,6 +412,20 @@ mod tests {
             at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
         };
         assert_eq!(state.fact(), expected);
+    }
+
+    #[test]
+    fn a_node_that_is_at_the_volumes_of_a_pod_says_since_when() {
+        let since = |conditions: Value| {
+            let pod = json!({ "metadata": {}, "spec": {}, "status": { "conditions": conditions } });
+            serde_json::from_value::<TaskPod>(pod).unwrap().pod_status().unprepared_since
+        };
+        let at = "2026-01-01T00:00:00Z";
+        let ready =
+            |status| json!([{ "type": "PodReadyToStartContainers", "status": status, "lastTransitionTime": at }]);
+        assert_eq!(since(ready("False")), Some(at.parse().unwrap()));
+        assert_eq!(since(ready("True")), None);
+        assert_eq!(since(json!([])), None, "no node has it yet");
     }
 
     #[test]

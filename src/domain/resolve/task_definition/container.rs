@@ -1,18 +1,19 @@
 //! One container of a task.
 
-use crate::api::{
-    ContainerDefinition, ContainerVolumeMount, HealthCheck, NetworkMode, TaskDefinitionSpec, VersionConsistency,
-};
+use crate::api::{ContainerDefinition, ContainerVolumeMount, HealthCheck, TaskDefinitionSpec, VersionConsistency};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{Role, StartOrder};
 use crate::domain::resolve::features::Features;
 use crate::domain::resolve::size::{CpuUnits, MiB};
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
 use crate::domain::resolve::task_definition::lifecycle::{self, Lifecycle};
-use crate::domain::resolve::task_definition::networking::{self, Port};
+use crate::domain::resolve::task_definition::ports::{self, Port};
 use crate::domain::resolve::task_definition::security::{self, Security};
 use crate::domain::resolve::task_definition::volumes::{self, Mount};
 use crate::domain::resolve::task_definition::{PodName, images, logging, member, positive, processes, sizes};
+
+/// "The Docker … daemon reserves a minimum of 6 MiB of memory for a container": the agent makes that of less.
+const MEMORY_MIN: u32 = 6;
 
 /// One container of a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,6 @@ impl Container {
 pub(super) fn resolve(
     index: usize,
     spec: &TaskDefinitionSpec,
-    mode: NetworkMode,
     order: &StartOrder,
     features: Features,
     verdict: &mut Verdict,
@@ -89,7 +89,7 @@ pub(super) fn resolve(
         memory,
         memory_reservation,
         links: _,         // start_order, networking
-        port_mappings: _, // networking
+        port_mappings: _, // ports
         essential,
         restart_policy: _, // lifecycle
         entry_point,
@@ -150,11 +150,11 @@ pub(super) fn resolve(
         command: command.clone(),
         working_directory: working_directory.clone(),
         environment: logging::environment(definition).into_iter().chain(given).collect(),
-        ports: networking::ports(definition, mode, verdict),
+        ports: ports::resolve(definition, spec, verdict),
         cpu: positive(*cpu).map(CpuUnits),
         cpu_limit: None,
         memory_reservation: positive(*memory_reservation).map(MiB),
-        memory: positive(*memory).map(MiB),
+        memory: positive(*memory).map(|memory| MiB(memory.max(MEMORY_MIN))),
         ephemeral_storage_gib: None,
         gpus: sizes::gpus_of(definition),
         health_check: health_check.clone(),

@@ -1,5 +1,7 @@
 //! What a task definition that requires FARGATE may not say.
 
+use std::ops::RangeInclusive;
+
 use crate::api::{
     Compatibility, ContainerDefinition, IpcMode, LogDriver, NetworkMode, OsFamily, PidMode, ResourceType,
     TaskDefinitionSpec,
@@ -20,8 +22,8 @@ const SIZES: &[(u32, u32, u32, u32)] = &[
 ];
 /// 256 units go with memory that has no step.
 const SMALLEST: (u32, &[u32]) = (256, &[512, 1024, 2048]);
-/// "The max stop timeout value is 120 seconds".
-const TIMEOUT_MAX: i32 = 120;
+/// "The valid values for Fargate are 2-120 seconds."
+const TIMEOUTS: RangeInclusive<i32> = 2..=120;
 
 /// Whether a task definition is to run on Fargate.
 pub(super) fn is_required(spec: &TaskDefinitionSpec) -> bool {
@@ -123,8 +125,8 @@ fn refused_of_container(container: &ContainerDefinition) -> Vec<Problem> {
         problem("linuxParameters.capabilities.add", "FARGATE adds SYS_PTRACE only; remove the others");
     }
     for (name, timeout) in [("startTimeout", container.start_timeout), ("stopTimeout", container.stop_timeout)] {
-        if timeout.is_some_and(|seconds| seconds > TIMEOUT_MAX) {
-            problem(name, "FARGATE takes 120 seconds at most; lower it");
+        if timeout.is_some_and(|seconds| !TIMEOUTS.contains(&seconds)) {
+            problem(name, "FARGATE takes 2 to 120 seconds");
         }
     }
     let driver = container.log_configuration.as_ref().map(|log| log.log_driver);

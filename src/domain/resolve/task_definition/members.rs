@@ -51,8 +51,8 @@ const fn refused(path: &'static str, meaning: &'static str) -> Member {
     Member { path, treatment: Treatment::Refused, meaning }
 }
 
-const fn not_yet(path: &'static str) -> Member {
-    Member { path, treatment: Treatment::NotImplemented, meaning: "not yet" }
+const fn not_yet(path: &'static str, meaning: &'static str) -> Member {
+    Member { path, treatment: Treatment::NotImplemented, meaning }
 }
 
 /// The members of a spec that are there and have no effect yet.
@@ -263,7 +263,7 @@ pub const MEMBERS: &[Member] = &[
     ),
     mapped("containerDefinitions[].portMappings[].protocol", "`protocol`"),
     mapped("containerDefinitions[].portMappings[].name", "the port's `name`, where it is one for Kubernetes"),
-    not_yet("containerDefinitions[].portMappings[].appProtocol"),
+    not_yet("containerDefinitions[].portMappings[].appProtocol", "nothing: only Service Connect goes by it"),
     deviates(
         "containerDefinitions[].portMappings[].containerPortRange",
         &[PortRangeNotListed],

@@ -14,6 +14,7 @@ mod members;
 mod networking;
 mod normalise;
 mod platform;
+mod ports;
 mod processes;
 mod rules;
 mod security;
@@ -34,9 +35,10 @@ pub use deviation::{Deviation, DeviationCode, Verdict};
 pub use extension::Extension;
 pub use lifecycle::{Lifecycle, Restart};
 pub use members::{MEMBERS, Member, Treatment, not_implemented_members};
-pub use networking::{Hostname, Network, Port};
+pub use networking::{Hostname, Network};
 pub use normalise::{family, normalise};
 pub use platform::Platform;
+pub use ports::Port;
 pub use processes::Processes;
 pub use security::{Security, SecurityOption};
 pub use sizes::TaskSize;
@@ -84,7 +86,8 @@ pub struct PodName {
 }
 
 impl PodName {
-    pub(super) fn new(ecs: &str) -> Self {
+    /// The names of what the task definition calls so.
+    pub fn new(ecs: &str) -> Self {
         Self { ecs: ecs.to_owned(), pod: dns_label(ecs, POD_NAME_MAX) }
     }
 }
@@ -109,14 +112,18 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
     problems.extend(rules::too_large(spec));
     problems.extend(rules::repeated("containerDefinitions", containers.iter().map(|c| c.name.as_str())));
     problems.extend(rules::repeated("volumes", spec.volumes.iter().map(|volume| volume.name.as_str())));
+    problems.extend(ports::bad_names(containers));
+    problems.extend(containers.iter().flat_map(secret_references::bad_names));
+    problems.extend(rules::bad_tags(&spec.tags));
     problems.extend(rules::none_essential(containers));
     // What they refer to.
     for container in containers {
         problems.extend(volumes::bad_mounts(container, &spec.volumes));
         problems.extend(volumes::bad_volumes_from(container, containers));
+        problems.extend(networking::bad_links(container, containers));
     }
     problems.extend(logging::refused(containers));
-    problems.extend(containers.iter().flat_map(secret_references::check));
+    problems.extend(containers.iter().flat_map(secret_references::bad_files));
     problems.extend(secret_references::resolve(spec).err().into_iter().flatten());
     // Who waits for whom.
     match dependencies::start_order(containers) {
@@ -180,9 +187,8 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
         }
     };
     let mut verdict = Verdict::default();
-    let mode = networking::mode(spec);
     let mut containers: Vec<(usize, Container)> = (0..container_definitions.len())
-        .filter_map(|index| Some((index, container::resolve(index, spec, mode, &order, features, &mut verdict)?)))
+        .filter_map(|index| Some((index, container::resolve(index, spec, &order, features, &mut verdict)?)))
         .collect();
     lifecycle::note_order(container_definitions, &order, &mut verdict);
     let place = |index: &usize| order.init.iter().position(|init| init == index);

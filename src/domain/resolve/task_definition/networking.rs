@@ -1,18 +1,18 @@
-//! The network of a task: its mode, ports and names.
+//! The network of a task: its mode and names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::api::{ContainerDefinition, NetworkMode, PortMapping, TaskDefinitionSpec, TransportProtocol};
+use crate::api::{ContainerDefinition, NetworkMode, TaskDefinitionSpec};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::member;
+use crate::domain::resolve::task_definition::{member, ports};
 
 /// Most nameservers a pod may have.
 const NAMESERVERS_MAX: usize = 3;
-/// Most ports of a range that are listed in the pod one by one.
-const RANGE_LISTED_MAX: usize = 100;
+/// Most search domains that a pod may have.
+const SEARCH_DOMAINS_MAX: usize = 32;
 /// Longest hostname that Linux takes.
 const HOSTNAME_MAX: usize = 64;
 
@@ -40,19 +40,6 @@ pub enum Hostname {
     Override(String),
 }
 
-/// A port that a container listens on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// The number.
-    pub number: u16,
-    /// The port of the node that leads to it.
-    pub host: Option<u16>,
-    /// The protocol.
-    pub protocol: TransportProtocol,
-    /// The name, for those who refer to it.
-    pub name: Option<String>,
-}
-
 /// The mode; "the default is bridge".
 pub(super) fn mode(spec: &TaskDefinitionSpec) -> NetworkMode {
     spec.network_mode.unwrap_or(NetworkMode::Bridge)
@@ -72,8 +59,22 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
                            make the container a task definition of its own with a NetworkPolicy";
             problems.push(Problem::new(member(&container.name, "disableNetworking"), message));
         }
-        for (n, mapping) in container.port_mappings.iter().enumerate() {
-            problems.extend(bad_port(container, n, mapping));
+        problems.extend(ports::refused(container, mode(spec)));
+    }
+    problems
+}
+
+/// A link names another container of the task, and may give it another name: `name:alias`.
+pub(super) fn bad_links(container: &ContainerDefinition, containers: &[ContainerDefinition]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (n, link) in container.links.iter().enumerate() {
+        let (name, alias) = link.split_once(':').unwrap_or((link, link));
+        let place = member(&container.name, &format!("links[{n}]"));
+        if name == container.name || !containers.iter().any(|other| other.name == name) {
+            let message = format!("there is no other container {name:?} in this task definition");
+            problems.push(Problem::new(place, message));
+        } else if alias.is_empty() || alias.contains(':') {
+            problems.push(Problem::new(place, format!("{link:?} is not a link; write name or name:alias")));
         }
     }
     problems
@@ -106,6 +107,14 @@ pub(super) fn conflicts(containers: &[ContainerDefinition]) -> Vec<Problem> {
         for server in container.dns_servers.iter().filter(|server| server.parse::<IpAddr>().is_err()) {
             let message = format!("{server:?} is not an IP address");
             problems.push(Problem::new(member(&container.name, "dnsServers"), message));
+        }
+        for domain in container.dns_search_domains.iter().filter(|domain| !is_dns_name(&search_domain(domain))) {
+            let message = format!("{domain:?} is not a DNS name, and Kubernetes takes no other");
+            problems.push(Problem::new(member(&container.name, "dnsSearchDomains"), message));
+        }
+        if container.dns_search_domains.len() > SEARCH_DOMAINS_MAX {
+            let message = format!("a pod has {SEARCH_DOMAINS_MAX} search domains at most; remove some");
+            problems.push(Problem::new(member(&container.name, "dnsSearchDomains"), message));
         }
         if container.dns_servers.len() > NAMESERVERS_MAX {
             let message = format!("a pod has {NAMESERVERS_MAX} name servers at most; remove some");
@@ -158,70 +167,6 @@ fn members_of_other_modes(container: &ContainerDefinition, mode: NetworkMode) ->
     problems
 }
 
-fn bad_port(container: &ContainerDefinition, n: usize, mapping: &PortMapping) -> Option<Problem> {
-    let place = |name: &str| member(&container.name, &format!("portMappings[{n}].{name}"));
-    let host = mapping.host_port.filter(|port| *port != 0);
-    if let Some(text) = &mapping.container_port_range {
-        if range(text).is_none() {
-            let message = format!("{text:?} is not a range of ports; write for example 8000-8010");
-            return Some(Problem::new(place("containerPortRange"), message));
-        }
-        return host.map(|_| Problem::new(place("hostPort"), "cannot be combined with containerPortRange; remove it"));
-    }
-    None
-}
-
-/// In a pod two containers cannot listen on one port, which in ECS's bridge mode they can.
-fn note_ports_used_twice(containers: &[ContainerDefinition], verdict: &mut Verdict) {
-    let mut users: BTreeMap<(i32, bool), &str> = BTreeMap::new();
-    for container in containers {
-        for (n, mapping) in container.port_mappings.iter().enumerate() {
-            let Some(port) = mapping.container_port.filter(|port| *port > 0) else { continue };
-            let udp = mapping.protocol == Some(TransportProtocol::Udp);
-            let user = users.entry((port, udp)).or_insert(&container.name);
-            if *user != container.name {
-                let place = member(&container.name, &format!("portMappings[{n}].containerPort"));
-                verdict.note_with(DeviationCode::PortUsedTwice, place, (*user).to_owned());
-            }
-        }
-    }
-}
-
-/// Reads `8000-8010`.
-fn range(text: &str) -> Option<(u16, u16)> {
-    let (first, last) = text.split_once('-')?;
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && !text.starts_with('+'));
-    let (first, last) = (port(first)?, port(last)?);
-    (first < last).then_some((first, last))
-}
-
-pub(super) fn ports(container: &ContainerDefinition, mode: NetworkMode, verdict: &mut Verdict) -> Vec<Port> {
-    let port = |port: i32| u16::try_from(port).ok().filter(|port| *port > 0);
-    let mut ports = Vec::new();
-    for (n, mapping) in container.port_mappings.iter().enumerate() {
-        let PortMapping { container_port, host_port, protocol, name, app_protocol: _, container_port_range } = mapping;
-        let protocol = protocol.unwrap_or(TransportProtocol::Tcp);
-        if let Some(number) = container_port.and_then(port) {
-            let host = host_port.and_then(port).filter(|_| mode == NetworkMode::Bridge);
-            if mode != NetworkMode::Bridge && host_port.and_then(port).is_some_and(|host| host != number) {
-                let place = member(&container.name, &format!("portMappings[{n}].hostPort"));
-                verdict.note(DeviationCode::HostPortIgnored, place);
-            }
-            ports.push(Port { number, host, protocol, name: name.clone() });
-        }
-        if let Some((first, last)) = container_port_range.as_deref().and_then(range) {
-            let listed = (first..=last).map(|number| Port { number, host: None, protocol, name: None });
-            if listed.len() <= RANGE_LISTED_MAX {
-                ports.extend(listed);
-            } else {
-                let place = member(&container.name, &format!("portMappings[{n}].containerPortRange"));
-                verdict.note(DeviationCode::PortRangeNotListed, place);
-            }
-        }
-    }
-    ports
-}
-
 pub(super) fn resolve(spec: &TaskDefinitionSpec, features: Features, verdict: &mut Verdict) -> Network {
     let containers = &spec.container_definitions;
     let host = mode(spec) == NetworkMode::Host;
@@ -229,7 +174,7 @@ pub(super) fn resolve(spec: &TaskDefinitionSpec, features: Features, verdict: &m
         verdict.note(DeviationCode::SharedNetwork, "networkMode");
     }
     note_pod_wide(containers, verdict);
-    note_ports_used_twice(containers, verdict);
+    ports::note_used_twice(containers, verdict);
     let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for container in containers {
         for host in &container.extra_hosts {
@@ -253,8 +198,16 @@ pub(super) fn resolve(spec: &TaskDefinitionSpec, features: Features, verdict: &m
         hostname: hostname(containers, host, features, verdict),
         host_aliases: aliases.into_iter().map(|(address, names)| (address, names.into_iter().collect())).collect(),
         dns_servers: first_of(containers, |c| &c.dns_servers).into_iter().take(NAMESERVERS_MAX).collect(),
-        dns_search_domains: first_of(containers, |c| &c.dns_search_domains),
+        dns_search_domains: first_of(containers, |c| &c.dns_search_domains)
+            .iter()
+            .map(|domain| search_domain(domain))
+            .collect(),
     }
+}
+
+/// A search domain as Kubernetes writes it: in lower case, and without the dot that may end it.
+fn search_domain(domain: &str) -> String {
+    domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase()
 }
 
 fn first_of(containers: &[ContainerDefinition], list: impl Fn(&ContainerDefinition) -> &Vec<String>) -> Vec<String> {

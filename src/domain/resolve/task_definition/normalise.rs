@@ -28,7 +28,7 @@ pub fn normalise(spec: &TaskDefinitionSpec, object_name: &str) -> TaskDefinition
         }
     }
     for volume in &mut spec.volumes {
-        volume.host = volume.host.take().filter(|host| host.source_path.is_some());
+        volume.host = volume.host.take().filter(|host| host.source_path.as_ref().is_some_and(|path| !path.is_empty()));
     }
     spec
 }

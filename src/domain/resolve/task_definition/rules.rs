@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::names::dns_label;
-use crate::api::{ContainerDefinition, TaskDefinitionSpec};
+use crate::api::{ContainerDefinition, Tag, TaskDefinitionSpec};
 use crate::domain::resolve::task_definition::{POD_NAME_MAX, member};
 use crate::domain::resolve::{Problem, canonical_json};
 
@@ -34,6 +34,30 @@ pub(super) fn none_essential(containers: &[ContainerDefinition]) -> Option<Probl
     let none = !containers.iter().any(|container| container.essential.unwrap_or(true));
     let message = "at least one container must be essential; remove essential: false from one";
     none.then(|| Problem::new("containerDefinitions", message))
+}
+
+/// "Each tag key must be unique"; "the allowed characters are letters, numbers, and spaces representable in UTF-8, and the following
+/// characters: + - = . _ : / @"; `aws:` in front is for AWS.
+pub(super) fn bad_tags(tags: &[Tag]) -> Vec<Problem> {
+    let legal = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+    let is_reserved = |text: &str| text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+    let mut keys = BTreeSet::new();
+    let mut problems = Vec::new();
+    for (n, Tag { key, value }) in tags.iter().enumerate() {
+        for (name, text) in [("key", key.as_str()), ("value", value.as_deref().unwrap_or_default())] {
+            let message = if is_reserved(text) {
+                "begins with aws:, which is for AWS; choose another"
+            } else if !text.chars().all(legal) {
+                "is of letters, digits, spaces and + - = . _ : / @"
+            } else if name == "key" && !keys.insert(key) {
+                "another tag has the key already; remove one"
+            } else {
+                continue;
+            };
+            problems.push(Problem::new(format!("tags[{n}].{name}"), format!("{text:?}: {message}")));
+        }
+    }
+    problems
 }
 
 /// What ECS has and a cluster has nobody for.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::api::names::{dns_label, short_hash};
 use crate::api::{
     ContainerDefinition, DockerVolumeConfiguration, EfsAuthorizationConfig, EfsAuthorizationConfigIam,
-    EfsTransitEncryption, EfsVolumeConfiguration, IpcMode, MountPoint, Scope, TaskDefinitionSpec, Volume,
+    EfsTransitEncryption, EfsVolumeConfiguration, HostVolumeProperties, IpcMode, MountPoint, Scope, TaskDefinitionSpec,
+    Volume,
 };
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::size::MiB;
@@ -79,6 +80,10 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
                 dns_label(&volume.name, POD_NAME_MAX)
             )
         };
+        if volume.configured_at_launch == Some(true) && has_source(volume) {
+            let message = "the service says what the volume is; leave this out, or the other configuration";
+            problem("configuredAtLaunch", message.to_owned());
+        }
         if volume.s3files_volume_configuration.is_some() {
             problem("s3filesVolumeConfiguration", format!("S3 Files has no counterpart; {}", map()));
         }
@@ -100,6 +105,20 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Whether the task definition itself says what a volume is.
+fn has_source(volume: &Volume) -> bool {
+    volume.host.as_ref().and_then(source_path).is_some()
+        || volume.docker_volume_configuration.is_some()
+        || volume.efs_volume_configuration.is_some()
+        || volume.s3files_volume_configuration.is_some()
+        || volume.fsx_windows_file_server_volume_configuration.is_some()
+}
+
+/// "If this parameter is empty, then the Docker daemon assigns a host path for you."
+fn source_path(host: &HostVolumeProperties) -> Option<&str> {
+    host.source_path.as_deref().filter(|path| !path.is_empty())
 }
 
 /// "If an access point is specified, the root directory value must be omitted or /" and "transit encryption must be enabled"; so
@@ -139,7 +158,7 @@ pub(super) fn bad_mounts(container: &ContainerDefinition, volumes: &[Volume]) ->
         }
         match mount.container_path.as_deref() {
             None => problem("containerPath", "say where the container finds the volume".to_owned()),
-            Some(path) if path.contains(':') => problem("containerPath", format!("{path:?} has a colon; remove it")),
+            Some(path) if !is_path(path) => problem("containerPath", no_path(path)),
             Some(path) if paths.insert(path) => {}
             Some(path) => problem("containerPath", format!("another volume is mounted at {path:?} already")),
         }
@@ -147,18 +166,50 @@ pub(super) fn bad_mounts(container: &ContainerDefinition, volumes: &[Volume]) ->
     problems
 }
 
+/// What a container runtime and Kubernetes both take for a place in a container.
+pub(super) fn is_path(path: &str) -> bool {
+    path.starts_with('/') && !path.contains(':')
+}
+
+/// What is said of another.
+pub(super) fn no_path(path: &str) -> String {
+    format!("{path:?} is not a path from the root, without colons; write for example /data")
+}
+
 /// `volumesFrom` names another container, and not in a circle.
 pub(super) fn bad_volumes_from(container: &ContainerDefinition, containers: &[ContainerDefinition]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (n, from) in container.volumes_from.iter().enumerate() {
-        let place = || member(&container.name, &format!("volumesFrom[{n}].sourceContainer"));
         let source = from.source_container.as_deref().unwrap_or_default();
-        if source == container.name || !containers.iter().any(|other| other.name == source) {
-            problems
-                .push(Problem::new(place(), format!("there is no other container {source:?} in this task definition")));
-        }
+        let message = if source == container.name || !containers.iter().any(|other| other.name == source) {
+            format!("there is no other container {source:?} in this task definition")
+        } else if takes_volumes_of(source, &container.name, containers) {
+            format!("{source:?} takes the volumes of {:?}, be it by others; remove one of the two", container.name)
+        } else {
+            continue;
+        };
+        let place = member(&container.name, &format!("volumesFrom[{n}].sourceContainer"));
+        problems.push(Problem::new(place, message));
     }
     problems
+}
+
+/// Whether a container has the volumes of another one, be it by others.
+fn takes_volumes_of(taker: &str, source: &str, containers: &[ContainerDefinition]) -> bool {
+    let mut seen = BTreeSet::from([taker]);
+    let mut next = vec![taker];
+    while let Some(name) = next.pop() {
+        let of_it = containers.iter().filter(|container| container.name == name).flat_map(|c| &c.volumes_from);
+        for from in of_it.filter_map(|from| from.source_container.as_deref()) {
+            if from == source {
+                return true;
+            }
+            if seen.insert(from) {
+                next.push(from);
+            }
+        }
+    }
+    false
 }
 
 /// The volumes of a task, those that containers have for themselves included.
@@ -234,8 +285,8 @@ fn source(volume: &Volume, verdict: &mut Verdict) -> Option<VolumeSource> {
         verdict.note(DeviationCode::StorageClassNeeded, place("configuredAtLaunch"));
         return Some(VolumeSource::ConfiguredAtLaunch);
     }
-    if let Some(path) = host.as_ref().and_then(|host| host.source_path.clone()) {
-        return Some(VolumeSource::HostPath(path));
+    if let Some(path) = host.as_ref().and_then(source_path) {
+        return Some(VolumeSource::HostPath(path.to_owned()));
     }
     verdict.note(DeviationCode::NoCopyUp, format!("volumes[{name}]"));
     Some(VolumeSource::Empty)
@@ -289,11 +340,17 @@ fn efs_claim(place: &str, efs: &EfsVolumeConfiguration, verdict: &mut Verdict) -
         (root, "") => format!("{file_system_id}:{root}"),
         (_, point) => format!("{file_system_id}::{point}"),
     };
+    let by_iam = iam == Some(EfsAuthorizationConfigIam::Enabled);
+    let tls_port = transit_encryption_port.filter(|port| *port > 0).map(|port| format!("tlsport={port}"));
+    let options: Vec<String> = tls_port.into_iter().chain(by_iam.then(|| "iam".to_owned())).collect();
+    let options =
+        if options.is_empty() { String::new() } else { format!(", and the mount options {}", options.join(",")) };
     let detail = format!(
-        "{claim}, for a PersistentVolume of the CSI driver efs.csi.aws.com with volumeHandle {handle} and encryptInTransit {encrypted}"
+        "{claim}, for a PersistentVolume of the CSI driver efs.csi.aws.com with volumeHandle {handle} and encryptInTransit \
+         {encrypted}{options}"
     );
     verdict.note_with(DeviationCode::ClaimNeeded, place, detail);
-    if iam == Some(EfsAuthorizationConfigIam::Enabled) {
+    if by_iam {
         verdict.note(DeviationCode::IamOfNode, format!("{place}.authorizationConfig.iam"));
     }
     VolumeSource::Claim(claim)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Toleration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -19,7 +20,7 @@ fn node(name: &str) -> (String, NodeFact) {
 
 pub(super) fn daemon(revision: i64, minimum: u32) -> ResolvedService {
     let mut service = service(revision, 0, minimum, 100);
-    service.scheduling = Scheduling::Daemon { constraints: Vec::new() };
+    service.scheduling = Scheduling::Daemon { constraints: Vec::new(), tolerations: Vec::new() };
     service
 }
 
@@ -104,7 +105,8 @@ fn a_daemon_task_leaves_a_draining_node_after_the_replica_tasks() {
 fn constraints_are_evaluated_for_running_tasks_too() {
     let mut world = world(&["a", "b"], 0);
     let expression = "attribute:stack == prod".parse().unwrap();
-    world.service.scheduling = Scheduling::Daemon { constraints: vec![Constraint::MemberOf(expression)] };
+    let constraints = vec![Constraint::MemberOf(expression)];
+    world.service.scheduling = Scheduling::Daemon { constraints, tolerations: Vec::new() };
     let prod = |world: &mut World, node: &str| {
         world.nodes.get_mut(node).unwrap().labels = [("stack".to_owned(), "prod".to_owned())].into();
     };
@@ -118,6 +120,21 @@ fn constraints_are_evaluated_for_running_tasks_too() {
     prod(&mut world, "b");
     world.settle();
     assert_eq!(covered(&world), ["a", "b"]);
+}
+
+#[test]
+fn a_tainted_node_gets_a_task_that_tolerates_the_taint() {
+    let mut world = world(&["a", "b"], 0);
+    let gpu = Taint { key: "gpu".to_owned(), value: None, effect: TaintEffect::NoSchedule };
+    let (name, fact) = node("c");
+    world.nodes.insert(name, NodeFact { taints: vec![gpu], ..fact });
+    world.settle();
+    assert_eq!(covered(&world), ["a", "b"]);
+    let tolerations =
+        vec![Toleration { key: Some("gpu".to_owned()), operator: Some("Exists".to_owned()), ..Toleration::default() }];
+    world.service.scheduling = Scheduling::Daemon { constraints: Vec::new(), tolerations };
+    world.settle();
+    assert_eq!((covered(&world), world.status.desired_count), (["a", "b", "c"].map(str::to_owned).to_vec(), Some(3)));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
 use crate::domain::facts::{
     NodeTasks, Presence, ServiceTasks, StopCause, TargetChange, TaskFact, TaskImages, Unannounced,
 };
-use crate::domain::task::TaskState;
+use crate::domain::task::{StartFailureKind, TaskState};
 use crate::shell::cache::task_pod::TaskPod;
 use crate::shell::cache::triggers::Urgency;
 use crate::shell::written::is_newer;
@@ -82,7 +82,8 @@ impl TaskIndex {
         fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for.clone()));
         if let TaskState::Pending { failing: Some(failing) } = &mut fact.state {
             // A kubelet does not say since when something fails, only that it does.
-            failing.since = failing.since.or_else(|| before.and_then(|before| failing_since(before))).or(Some(now));
+            let known = || before.and_then(|before| failing_since(before, failing.kind));
+            failing.since = failing.since.or_else(known).or(Some(now));
         }
         if let Some(before) = before.cloned() {
             tasks.unannounced.note_targets(&before, &fact);
@@ -277,9 +278,10 @@ impl TaskIndex {
     }
 }
 
-fn failing_since(before: &TaskFact) -> Option<Timestamp> {
+/// Since when a task fails, if it did so in the same way before.
+fn failing_since(before: &TaskFact, kind: StartFailureKind) -> Option<Timestamp> {
     match &before.state {
-        TaskState::Pending { failing } => failing.as_ref().and_then(|failing| failing.since),
+        TaskState::Pending { failing } => failing.as_ref().filter(|failing| failing.kind == kind)?.since,
         TaskState::Running(_) | TaskState::Stopped(_) => None,
     }
 }

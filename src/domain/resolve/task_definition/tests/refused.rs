@@ -21,6 +21,7 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
     let gpu = |more: Value| app(&json!({"resourceRequirements": [more]}), &[], &json!({}));
     let volume = |more: Value| app(&json!({}), &[], &json!({"volumes": [more]}));
     let port = |mode: &str, more: Value| app(&json!({"portMappings": [more]}), &[], &json!({"networkMode": mode}));
+    let ports = |list: &[Value]| one(json!({"portMappings": list}));
     let control =
         |name: &str, task: Value| app(&json!({"systemControls": [{"namespace": name, "value": "1"}]}), &[], &task);
     let rows: Vec<(Value, &str, &str)> = vec![
@@ -37,6 +38,70 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             port("bridge", json!({"containerPortRange": "9-10", "hostPort": 1})),
             "c[app].portMappings[0].hostPort",
             "remove it",
+        ),
+        (port("bridge", json!({"protocol": "tcp"})), "c[app].portMappings[0].containerPort", "from 1 to 65535"),
+        (port("bridge", json!({"containerPort": 0})), "c[app].portMappings[0].containerPort", "from 1 to 65535"),
+        (
+            port("host", json!({"containerPortRange": "9-10"})),
+            "c[app].portMappings[0].containerPortRange",
+            "bridge and awsvpc",
+        ),
+        (
+            port("bridge", json!({"containerPort": 80, "name": "-http"})),
+            "c[app].portMappings[0].name",
+            "does not begin with -",
+        ),
+        (
+            app(
+                &json!({"portMappings": [{"containerPort": 80, "name": "http"}]}),
+                &[("b", json!({"portMappings": [{"containerPort": 81, "name": "http"}]}))],
+                &none(),
+            ),
+            "c[b].portMappings[0].name",
+            "give each its own",
+        ),
+        (
+            ports(&[json!({"containerPort": 53}), json!({"containerPort": 53, "protocol": "udp"})]),
+            "c[app].portMappings[1].protocol",
+            "one for a port",
+        ),
+        (
+            ports(&[json!({"containerPort": 80}), json!({"containerPortRange": "80-81", "protocol": "udp"})]),
+            "c[app].portMappings[1].containerPortRange",
+            "in another mapping",
+        ),
+        (
+            ports(&[json!({"containerPortRange": "80-90"}), json!({"containerPortRange": "90-91"})]),
+            "c[app].portMappings[1].containerPortRange",
+            "in another mapping",
+        ),
+        (
+            ports(&[json!({"containerPortRange": "80-90"}), json!({"containerPort": 85})]),
+            "c[app].portMappings[1].containerPort",
+            "in another mapping",
+        ),
+        (
+            ports(
+                &(0..101)
+                    .map(|n| json!({"containerPortRange": format!("{}-{}", 1000 + 2 * n, 1001 + 2 * n)}))
+                    .collect::<Vec<_>>(),
+            ),
+            "c[app].portMappings",
+            "101 ranges",
+        ),
+        (app(&json!({"links": ["db"]}), &[("b", none())], &none()), "c[app].links[0]", "no other container \"db\""),
+        (app(&json!({"links": ["app"]}), &[("b", none())], &none()), "c[app].links[0]", "no other container \"app\""),
+        (app(&json!({"links": ["b:"]}), &[("b", none())], &none()), "c[app].links[0]", "write name or name:alias"),
+        (task(json!({"tags": [{"key": "AWS:team"}]})), "tags[0].key", "for AWS"),
+        (task(json!({"tags": [{"key": "team", "value": "aws:blue"}]})), "tags[0].value", "for AWS"),
+        (task(json!({"tags": [{"key": "a;b"}]})), "tags[0].key", "letters, digits, spaces"),
+        (task(json!({"tags": [{"key": "Team"}, {"key": "team"}, {"key": "Team"}]})), "tags[2].key", "already"),
+        (one(json!({"environment": [{"name": "A=B", "value": "1"}]})), "c[app].environment[0].name", "without ="),
+        (one(json!({"dnsSearchDomains": ["a_b"]})), "c[app].dnsSearchDomains", "not a DNS name"),
+        (
+            one(json!({"dnsSearchDomains": (0..33).map(|n| format!("d{n}.example")).collect::<Vec<_>>()})),
+            "c[app].dnsSearchDomains",
+            "32 search domains",
         ),
         (
             app(&json!({"hostname": "a"}), &[("b", json!({"hostname": "b"}))], &none()),
@@ -73,6 +138,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "without CAP_",
         ),
         (linux(json!({"devices": [{"hostPath": "/dev/fuse"}]})), "c[app].linuxParameters.devices[0]", "privileged"),
+        (
+            linux(json!({"tmpfs": [{"containerPath": "a", "size": 1}]})),
+            "c[app].linuxParameters.tmpfs[0].containerPath",
+            "not a path from the root",
+        ),
         (
             linux(json!({"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["fast"]}]})),
             "c[app].linuxParameters.tmpfs[0].mountOptions",
@@ -146,6 +216,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "a volume named \"a\" in spec.kubernetes.volumes",
         ),
         (
+            volume(json!({"name": "a", "configuredAtLaunch": true, "host": {"sourcePath": "/data"}})),
+            "volumes[a].configuredAtLaunch",
+            "the other configuration",
+        ),
+        (
             volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),
             "volumes[a].dockerVolumeConfiguration",
             "spec.kubernetes.volumes",
@@ -168,6 +243,18 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             one(json!({"volumesFrom": [{"sourceContainer": "b"}]})),
             "c[app].volumesFrom[0].sourceContainer",
             "no other container",
+        ),
+        (
+            app(
+                &json!({"volumesFrom": [{"sourceContainer": "b"}]}),
+                &[
+                    ("b", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
+                    ("c", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
+                ],
+                &none(),
+            ),
+            "c[c].volumesFrom[0].sourceContainer",
+            "no other container \"c\"",
         ),
         (
             one(json!({"logConfiguration": {"logDriver": "awsfirelens"}})),
@@ -206,6 +293,50 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
         let found = refused_for(&change);
         assert_eq!(found.iter().map(|(member, _)| member.as_str()).collect::<Vec<_>>(), [member], "{change}");
         assert!(found[0].1.contains(part), "{}", found[0].1);
+    }
+}
+
+#[test]
+fn containers_that_take_each_other_s_volumes_are_refused_each() {
+    let from = |name: &str| json!({"volumesFrom": [{"sourceContainer": name}]});
+    let found = refused_for(&app(&from("b"), &[("b", from("c")), ("c", from("app")), ("d", from("app"))], &json!({})));
+    let members: Vec<&str> = found.iter().map(|(member, _)| member.as_str()).collect();
+    assert_eq!(members, ["app", "b", "c"].map(|name| format!("c[{name}].volumesFrom[0].sourceContainer")));
+    assert_eq!(found[0].1, "\"b\" takes the volumes of \"app\", be it by others; remove one of the two");
+}
+
+#[test]
+fn what_ecs_takes_is_not_refused_for_being_odd() {
+    let one = |more: Value| app(&more, &[("b", json!({}))], &json!({}));
+    for (sentence, change) in [
+        (
+            "two host ports lead to one container port",
+            one(json!({"portMappings": [
+                {"containerPort": 80, "hostPort": 8080}, {"containerPort": 80, "hostPort": 8081}
+            ]})),
+        ),
+        ("ranges touch", one(json!({"portMappings": [{"containerPortRange": "1-2"}, {"containerPortRange": "3-4"}]}))),
+        ("a port has a long name", one(json!({"portMappings": [{"containerPort": 80, "name": "0_".repeat(32)}]}))),
+        ("a link has another name", one(json!({"links": ["b:database"]}))),
+        (
+            "a tag has no value",
+            app(&json!({}), &[], &json!({"tags": [{"key": "équipe : a/b"}, {"key": "aws", "value": ""}]})),
+        ),
+        (
+            "an empty path is none",
+            app(&json!({}), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": ""}}]})),
+        ),
+        ("a search domain ends in a dot", one(json!({"dnsSearchDomains": ["Example.com."]}))),
+        (
+            "a mount is at the root's own path",
+            app(
+                &json!({"mountPoints": [{"sourceVolume": "a", "containerPath": "/"}]}),
+                &[],
+                &json!({"volumes": [{"name": "a"}]}),
+            ),
+        ),
+    ] {
+        assert_eq!(refused_for(&change), [], "{sentence}");
     }
 }
 
@@ -249,6 +380,8 @@ fn fargate_takes_less() {
         ),
         (fargate(json!({"stopTimeout": 121}), none()), &["c[app].stopTimeout"]),
         (fargate(json!({"stopTimeout": 120}), none()), &[]),
+        (fargate(json!({"stopTimeout": 1}), none()), &["c[app].stopTimeout"]),
+        (fargate(json!({"startTimeout": 2}), none()), &[]),
         (
             fargate(json!({"logConfiguration": {"logDriver": "json-file"}}), none()),
             &["c[app].logConfiguration.logDriver"],

@@ -71,6 +71,9 @@ fn a_container_mounts_one_volume_at_a_place_and_says_which_place() {
         {"sourceVolume": "a", "containerPath": "/data"},
         {"sourceVolume": "b", "containerPath": "/data", "readOnly": true},
         {"sourceVolume": "b"},
+        {"sourceVolume": "b", "containerPath": "data"},
+        {"sourceVolume": "b", "containerPath": "/da:ta"},
+        {"sourceVolume": "b", "containerPath": ""},
     ]);
     let mut change = containers(&[("app", json!({"mountPoints": mounts}))]);
     change["volumes"] = json!([{"name": "a"}, {"name": "b"}]);
@@ -79,6 +82,12 @@ fn a_container_mounts_one_volume_at_a_place_and_says_which_place() {
         [
             "spec.containerDefinitions[app].mountPoints[1].containerPath: another volume is mounted at \"/data\" already",
             "spec.containerDefinitions[app].mountPoints[2].containerPath: say where the container finds the volume",
+            "spec.containerDefinitions[app].mountPoints[3].containerPath: \"data\" is not a path from the root, without colons; \
+             write for example /data",
+            "spec.containerDefinitions[app].mountPoints[4].containerPath: \"/da:ta\" is not a path from the root, without colons; \
+             write for example /data",
+            "spec.containerDefinitions[app].mountPoints[5].containerPath: \"\" is not a path from the root, without colons; write \
+             for example /data",
         ]
     );
 }

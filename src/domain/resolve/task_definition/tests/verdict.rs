@@ -148,12 +148,13 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
                 &none(),
                 &[],
                 &json!({"volumes": [{"name": "a", "efsVolumeConfiguration": {
-                    "fileSystemId": "fs-1", "transitEncryption": "ENABLED", "authorizationConfig": {"iam": "ENABLED"},
+                    "fileSystemId": "fs-1", "transitEncryption": "ENABLED", "transitEncryptionPort": 3049,
+                    "authorizationConfig": {"iam": "ENABLED"},
                 }}]}),
             ),
             &[
-                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-44902f7d64fc327950f9f9e876e877eb, for a PersistentVolume of the CSI driver \
-                 efs.csi.aws.com with volumeHandle fs-1 and encryptInTransit true",
+                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-2b42036ec44deb79b94f5cf86094ef67, for a PersistentVolume of the CSI driver \
+                 efs.csi.aws.com with volumeHandle fs-1 and encryptInTransit true, and the mount options tlsport=3049,iam",
                 "volumes[a].efsVolumeConfiguration.authorizationConfig.iam IamOfNode",
             ],
         ),
