@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::DeleteParams;
@@ -15,7 +16,8 @@ use crate::{Arguments, Failure};
 
 const HEADER: &str = "
 Tasks of {tasks} are lost one after the other, {losses} of each, at irregular times.
-From the arrival of the request that deletes a pod to that of the request for its replacement, by the audit log.";
+From the arrival of the request that deletes a pod to that of the request for its replacement, by the audit log; and how long
+after the API server's answer to it: what goes before that is the server's.";
 
 pub(crate) async fn measure(arena: &Arena, arguments: &Arguments) -> Result<(), Failure> {
     let header = HEADER.replace("{tasks}", &arguments.tasks.to_string());
@@ -48,37 +50,51 @@ pub(crate) async fn measure(arena: &Arena, arguments: &Arguments) -> Result<(), 
         }
     }
     let records = arena.cluster.audit_since(mark).await?;
-    let ours = reactions(arena, Contestant::Longshore, &records);
-    let theirs = reactions(arena, Contestant::Deployment, &records);
+    let ours = Reactions::read(arena, Contestant::Longshore, &records);
+    let theirs = Reactions::read(arena, Contestant::Deployment, &records);
     let mut table = Table::new();
+    let at = |sorted: &[f64], percent| percentile(sorted, percent).into_iter().collect::<Vec<_>>();
     for (what, percent) in [("p50, ms", 50), ("p90, ms", 90), ("p99, ms", 99), ("longest, ms", 100)] {
-        let at = |sorted: &[f64]| percentile(sorted, percent).into_iter().collect::<Vec<_>>();
-        table.line(what, &at(&ours), &at(&theirs));
+        table.line(what, &at(&ours.from_request, percent), &at(&theirs.from_request, percent));
     }
-    table.print(&format!("{} losses", ours.len()));
+    for (what, percent) in [("after the answer, p50, ms", 50), ("after the answer, p99, ms", 99)] {
+        table.line(what, &at(&ours.from_answer, percent), &at(&theirs.from_answer, percent));
+    }
+    table.print(&format!("{} losses", ours.from_request.len()));
     for (contestant, _process, _) in &playing {
         contestant.remove(arena, std::slice::from_ref(&name)).await?;
     }
     Ok(())
 }
 
-/// Milliseconds from each loss to the request for its replacement, sorted.
-fn reactions(arena: &Arena, contestant: Contestant, records: &[AuditRecord]) -> Vec<f64> {
-    let about_pods = |record: &&AuditRecord| {
-        record.resource == "pods" && record.subresource.is_empty() && record.namespace == contestant.namespace()
-    };
-    let made = |record: &&AuditRecord| record.verb == "create" && contestant.wrote(arena, record);
-    let mut made: Vec<_> = records.iter().filter(about_pods).filter(made).map(|record| record.received).collect();
-    made.sort_unstable();
-    // kwok deletes a pod a second time, when its containers have ended.
-    let lost = records.iter().filter(about_pods).filter(|record| record.verb == "delete" && record.user == "admin");
-    let reaction = |lost: &AuditRecord| {
-        let replaced = made.iter().find(|made| **made > lost.received)?;
-        Some(replaced.duration_since(lost.received).as_secs_f64() * 1000.0)
-    };
-    let mut reactions: Vec<f64> = lost.filter_map(reaction).collect();
-    reactions.sort_by(f64::total_cmp);
-    reactions
+/// Milliseconds to the requests for replacements, sorted.
+struct Reactions {
+    /// From the arrival of the request that deletes the pod.
+    from_request: Vec<f64>,
+    /// From the end of the answer to that. Less than nothing, where the watch was faster.
+    from_answer: Vec<f64>,
+}
+
+impl Reactions {
+    fn read(arena: &Arena, contestant: Contestant, records: &[AuditRecord]) -> Self {
+        let about_pods = |record: &&AuditRecord| {
+            record.resource == "pods" && record.subresource.is_empty() && record.namespace == contestant.namespace()
+        };
+        let made = |record: &&AuditRecord| record.verb == "create" && contestant.wrote(arena, record);
+        let mut made: Vec<_> = records.iter().filter(about_pods).filter(made).map(|record| record.received).collect();
+        made.sort_unstable();
+        // kwok deletes a pod a second time, when its containers have ended.
+        let lost = records.iter().filter(about_pods).filter(|record| record.verb == "delete" && record.user == "admin");
+        let replaced = lost.filter_map(|lost| Some((lost, *made.iter().find(|made| **made > lost.received)?)));
+        let replaced: Vec<_> = replaced.collect();
+        let since = |start: fn(&AuditRecord) -> Timestamp| {
+            let since = replaced.iter().map(|(lost, made)| made.duration_since(start(lost)).as_secs_f64() * 1000.0);
+            let mut sorted: Vec<f64> = since.collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted
+        };
+        Self { from_request: since(|lost| lost.received), from_answer: since(|lost| lost.completed) }
+    }
 }
 
 /// The value that `percent` of the sorted values do not exceed.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures::future::join3;
 use k8s_openapi::api::core::v1::{
     Container, ContainerRestartRule, ContainerRestartRuleOnExitCodes, Pod, PodSpec, ResourceRequirements,
 };
@@ -41,14 +42,15 @@ pub async fn probe(client: &Client, scope: Option<&Scope>) -> Features {
             }
         }
     };
-    let pod_level_resources = supports(ask_for_resources, |spec| spec.resources.is_some()).await;
-    let restart_rules = supports(ask_for_restart_rules, |spec| {
-        spec.containers.iter().any(|container| container.restart_policy_rules.is_some())
-    })
-    .await;
-    let hostname_override = supports(
-        |spec| spec.hostname_override = Some("a.longshore".to_owned()),
-        |spec| spec.hostname_override.is_some(),
+    let (pod_level_resources, restart_rules, hostname_override) = join3(
+        supports(ask_for_resources, |spec| spec.resources.is_some()),
+        supports(ask_for_restart_rules, |spec| {
+            spec.containers.iter().any(|container| container.restart_policy_rules.is_some())
+        }),
+        supports(
+            |spec| spec.hostname_override = Some("a.longshore".to_owned()),
+            |spec| spec.hostname_override.is_some(),
+        ),
     )
     .await;
     let by_version = Features::of_version(version);

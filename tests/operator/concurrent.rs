@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
 use longshore::api::ServiceDeploymentStatus::{Stopped, Successful};
-use longshore::api::ServiceStatus;
-use longshore_test_cluster::{Behaviour, PodRecorder, Pods};
+use longshore::api::{Service, ServiceStatus};
+use longshore_test_cluster::{Behaviour, PodRecorder, Pods, Recorder};
 
-use crate::judge::{assert_kept, is_active, runs};
+use crate::judge::{assert_kept, assert_kept_as_changed, is_active, runs};
 use crate::namespace::Namespace;
 
 /// A service of revision 1 in a namespace whose later images, `:2` to `:4`, start slowly.
@@ -29,20 +30,32 @@ async fn until_started(recorder: &PodRecorder, image: &str, count: usize) {
     recorder.until(image, limit, |pods| pods.values().filter(is_new).count() >= count).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_service_scales_in_the_middle_of_a_deployment() {
-    let namespace = steady("scaled", (4, 100, 200), Duration::from_millis(1500)).await;
+/// A service of 4 tasks goes to 8 and then to 3 in the middle of a deployment.
+async fn scales(name: &str, to: impl Fn(&Namespace, u32)) {
+    let namespace = steady(name, (4, 100, 200), Duration::from_millis(1500)).await;
     let recorder = namespace.record().await;
-    namespace.apply_task_definition("web", "scaled:2");
-    until_started(&recorder, "scaled:2", 1).await;
-    namespace.scale("web", 8);
-    until_started(&recorder, "scaled:2", 8).await;
-    namespace.scale("web", 3);
+    let services = Recorder::<Service>::start(namespace.api(), ListParams::default()).await.unwrap();
+    namespace.apply_task_definition("web", &format!("{name}:2"));
+    until_started(&recorder, &format!("{name}:2"), 1).await;
+    to(&namespace, 8);
+    until_started(&recorder, &format!("{name}:2"), 8).await;
+    to(&namespace, 3);
     let status = namespace.until_steady("web", "web:2").await;
+    services.catch_up().await.unwrap();
     recorder.catch_up().await.unwrap();
-    assert_kept(&recorder, 3, 16);
+    assert_kept_as_changed(&recorder, &services);
     assert_eq!(status.service_deployments.len(), 2, "a change of the desired count is no new deployment");
     assert_eq!(namespace.pods().await.iter().filter(|pod| is_active(pod)).count(), 3);
+}
+
+#[tokio::test]
+async fn a_write_to_scale_in_the_middle_of_a_deployment_keeps_the_bounds_of_each_desired_count() {
+    scales("scaled", |namespace, desired| namespace.scale("web", desired)).await;
+}
+
+#[tokio::test]
+async fn another_desired_count_in_the_middle_of_a_deployment_keeps_the_bounds_of_each() {
+    scales("scaled-by-apply", |namespace, desired| namespace.apply_service("web", desired, 100, 200)).await;
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use longshore::api::{RolloutState, Service, ServiceDeploymentStatus, ServiceStatus};
-use longshore_test_cluster::{Behaviour, Pods};
+use longshore_test_cluster::{Behaviour, Objects, Pods};
 use serde_json::{Value, json};
 
-use crate::judge::{assert_stops_kept, created, uids};
+use crate::judge::{assert_stops_kept, created, is_active, is_healthy, runs, uids};
 use crate::namespace::{Namespace, reason, service};
 
 /// A namespace in which the image `:2` does not work, with a service of revision 1.
@@ -22,7 +23,10 @@ async fn steady(name: &str, bad: Behaviour, spec: &Value) -> Namespace {
 }
 
 fn with_circuit_breaker(rollback: bool) -> Value {
-    let mut spec = service("web", 3, 100, 200);
+    breaking(service("web", 3, 100, 200), rollback)
+}
+
+fn breaking(mut spec: Value, rollback: bool) -> Value {
     spec["deploymentConfiguration"]["deploymentCircuitBreaker"] = json!({ "enable": true, "rollback": rollback });
     spec
 }
@@ -67,6 +71,23 @@ async fn the_circuit_breaker_rolls_an_image_that_cannot_be_pulled_back_and_touch
 
     namespace.apply_task_definition("web", "no-image:3");
     namespace.until_steady("web", "web:3").await;
+}
+
+#[tokio::test]
+async fn a_rollback_starts_the_tasks_again_that_the_deployment_had_stopped() {
+    let namespace = steady("restarted", CRASH, &breaking(service("web", 4, 50, 100), true)).await;
+    let old = uids(&namespace.pods().await);
+    let recorder = namespace.record().await;
+    namespace.apply_task_definition("web", "restarted:2");
+    namespace.until_reason("web", "RolledBack").await;
+    let full = |pods: &Objects<Pod>| pods.values().filter(|pod| is_healthy(pod)).count() == 4;
+    recorder.until("four healthy tasks", Duration::from_secs(30), full).await.unwrap();
+    recorder.catch_up().await.unwrap();
+    assert_stops_kept(&recorder, 2, 4);
+    let now = namespace.pods().await;
+    assert!(now.iter().filter(|pod| is_active(pod)).all(|pod| runs(pod, "restarted:1")));
+    let kept = uids(&now).into_iter().filter(|uid| old.contains(uid)).count();
+    assert_eq!(kept, 2, "two were stopped for room, and the floor kept the others");
 }
 
 #[tokio::test]

@@ -3,25 +3,36 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Pod;
-use longshore_test_cluster::{Change, Objects, PodRecorder, Recorded};
+use longshore::api::Service;
+use longshore_test_cluster::{Change, Objects, PodRecorder, Recorded, Recorder};
 
-/// Floor, ceiling and identity at every event. Returns the most tasks that there were at once.
-pub(crate) fn assert_kept(recorder: &PodRecorder, floor: usize, ceiling: usize) -> usize {
+/// How far a service went within its bounds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The fewest healthy tasks.
+    pub(crate) least_healthy: usize,
+    /// The most RUNNING and PENDING tasks.
+    pub(crate) most_active: usize,
+}
+
+/// Floor, ceiling and identity at every event.
+pub(crate) fn assert_kept(recorder: &PodRecorder, floor: usize, ceiling: usize) -> Extent {
     let mut full = count(recorder.initial(), is_healthy) >= floor;
-    let mut most = 0;
+    let mut extent = Extent { least_healthy: usize::MAX, most_active: 0 };
     let mut events = 0;
     recorder
         .replay(|pods, event| {
             events += 1;
-            most = most.max(assert_ceiling(pods, event, ceiling));
+            extent.most_active = extent.most_active.max(assert_ceiling(pods, event, ceiling));
             let healthy = count(pods, is_healthy);
             full |= healthy >= floor;
+            extent.least_healthy = extent.least_healthy.min(healthy);
             let at = event.resource_version;
             assert!(!full || healthy >= floor, "{healthy} healthy tasks at {at}, and the floor is {floor}");
         })
         .unwrap();
     assert!(events > 0 && full, "nothing was recorded");
-    most
+    extent
 }
 
 /// The same for tasks that fail: what they do to the floor nobody can help, but no healthy one is stopped below it.
@@ -32,21 +43,48 @@ pub(crate) fn assert_stops_kept(recorder: &PodRecorder, floor: usize, ceiling: u
         .replay(|pods, event| {
             events += 1;
             assert_ceiling(pods, event, ceiling);
-            let key = (event.object.metadata.namespace.clone(), event.object.metadata.name.clone());
-            let was_healthy = before
-                .values()
-                .any(|pod| (pod.metadata.namespace.clone(), pod.metadata.name.clone()) == key && is_healthy(pod));
-            let stopped = event.change == Change::Deleted || event.object.metadata.deletion_timestamp.is_some();
-            let healthy = count(pods, is_healthy);
-            let at = event.resource_version;
-            assert!(
-                !(was_healthy && stopped) || healthy >= floor,
-                "a stop at {at} leaves {healthy} healthy tasks, and the floor is {floor}"
-            );
+            assert_stop(&before, pods, event, floor);
             before.clone_from(pods);
         })
         .unwrap();
     assert!(events > 0, "nothing was recorded");
+}
+
+/// The same for a service whose bounds a person changes: what is stopped keeps the floor and what is started the ceiling that
+/// are in force then. From a change until status tells that it was seen that is either, the old ones or the new ones.
+pub(crate) fn assert_kept_as_changed(recorder: &PodRecorder, services: &Recorder<Service>) {
+    let versions: Vec<_> = services.initial().values().map(|service| (0, service.clone())).collect();
+    let later = services.events().unwrap().into_iter().map(|event| (event.resource_version, event.object));
+    let versions: Vec<_> = versions.into_iter().chain(later).collect();
+    let mut before = recorder.initial().clone();
+    let (mut started, mut stopped) = (0, 0);
+    recorder
+        .replay(|pods, event| {
+            let (floor, ceiling) = in_force(&versions, event.resource_version);
+            assert_one_task_a_slot(pods, event);
+            if event.change == Change::Added {
+                started += 1;
+                assert_ceiling(pods, event, ceiling);
+            }
+            stopped += usize::from(assert_stop(&before, pods, event, floor));
+            before.clone_from(pods);
+        })
+        .unwrap();
+    assert!(started > 0 && stopped > 0, "{started} tasks were started and {stopped} stopped");
+}
+
+/// Floor and ceiling at a point of the record: the widest of those that the operator may still go by.
+fn in_force(versions: &[(u64, Service)], at: u64) -> (usize, usize) {
+    let past = || versions.iter().filter(|(version, _)| *version <= at).map(|(_, service)| service);
+    let observed = past().filter_map(|service| service.status.as_ref()?.observed_generation).max();
+    let bounds = past().filter(|service| service.metadata.generation >= observed).map(|service| {
+        let configuration = service.spec.deployment_configuration.clone().unwrap_or_default();
+        let percent = |percent: Option<i32>| usize::try_from(percent.unwrap()).unwrap();
+        let desired = usize::try_from(service.spec.desired_count).unwrap();
+        let floor = (desired * percent(configuration.minimum_healthy_percent)).div_ceil(100);
+        (floor, desired * percent(configuration.maximum_percent) / 100)
+    });
+    bounds.reduce(|widest, bounds| (widest.0.min(bounds.0), widest.1.max(bounds.1))).unwrap()
 }
 
 /// The pods that were created, in order.
@@ -86,17 +124,33 @@ pub(crate) fn uids(pods: &[Pod]) -> Vec<String> {
     uids
 }
 
+/// Whether the event is the stop of a healthy task, which must leave as many as the floor asks for.
+fn assert_stop(before: &Objects<Pod>, after: &Objects<Pod>, event: &Recorded<Pod>, floor: usize) -> bool {
+    let key = |pod: &Pod| (pod.metadata.namespace.clone(), pod.metadata.name.clone());
+    let was_healthy = before.values().any(|pod| key(pod) == key(&event.object) && is_healthy(pod));
+    let stopped = event.change == Change::Deleted || event.object.metadata.deletion_timestamp.is_some();
+    let (healthy, at) = (count(after, is_healthy), event.resource_version);
+    assert!(
+        !(was_healthy && stopped) || healthy >= floor,
+        "a stop at {at} leaves {healthy} healthy tasks, and the floor is {floor}"
+    );
+    was_healthy && stopped
+}
+
 /// Returns how many tasks there are.
 fn assert_ceiling(pods: &Objects<Pod>, event: &Recorded<Pod>, ceiling: usize) -> usize {
-    let at = event.resource_version;
     let active = count(pods, is_active);
-    assert!(active <= ceiling, "{active} tasks at {at}, and the ceiling is {ceiling}");
+    assert!(active <= ceiling, "{active} tasks at {}, and the ceiling is {ceiling}", event.resource_version);
+    assert_one_task_a_slot(pods, event);
+    active
+}
+
+fn assert_one_task_a_slot(pods: &Objects<Pod>, event: &Recorded<Pod>) {
     let mut slots = BTreeMap::new();
     for pod in pods.values().filter(|pod| is_active(pod)) {
         let twin = slots.insert(slot(pod), pod.metadata.name.clone());
-        assert_eq!(twin, None, "two tasks in one slot at {at}: {:?}", pod.metadata.name);
+        assert_eq!(twin, None, "two tasks in one slot at {}: {:?}", event.resource_version, pod.metadata.name);
     }
-    active
 }
 
 fn count(pods: &Objects<Pod>, which: impl Fn(&Pod) -> bool) -> usize {

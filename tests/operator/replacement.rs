@@ -32,14 +32,19 @@ async fn until_stopped(namespace: &Namespace, pod: &str) -> StoppedTask {
     status.stopped_tasks.into_iter().find(|stopped| stopped.task == task).unwrap()
 }
 
+/// The place in the record at which a task is stopped.
+fn first_stop(recorder: &PodRecorder, pod: &str) -> Option<usize> {
+    first(recorder, |event| {
+        event.object.metadata.name.as_deref() == Some(pod)
+            && (event.change == Change::Deleted || event.object.metadata.deletion_timestamp.is_some())
+    })
+}
+
 /// The unhealthy task is not stopped before its replacement has become healthy.
 fn assert_start_first(recorder: &PodRecorder, sick: &str) {
     let new = created(recorder)[0].metadata.name.clone();
     let healthy = first(recorder, |event| event.object.metadata.name == new && is_healthy(&event.object));
-    let stopped = first(recorder, |event| {
-        event.object.metadata.name.as_deref() == Some(sick)
-            && (event.change == Change::Deleted || event.object.metadata.deletion_timestamp.is_some())
-    });
+    let stopped = first_stop(recorder, sick);
     assert!(healthy.is_some() && healthy < stopped, "healthy at {healthy:?}, stopped at {stopped:?}");
 }
 
@@ -61,6 +66,27 @@ async fn an_unhealthy_task_is_replaced_by_one_of_the_same_revision_which_starts_
     assert_stops_kept(&recorder, 2, 4);
     assert_start_first(&recorder, &sick);
     assert_eq!(created(&recorder).len(), 1);
+}
+
+#[tokio::test]
+async fn where_the_ceiling_leaves_no_room_an_unhealthy_task_is_stopped_before_its_replacement_starts() {
+    let namespace = Namespace::new("in-place").await;
+    namespace.apply_default_cluster();
+    namespace.apply_task_definition("web", "in-place:1");
+    namespace.apply_service("web", 2, 50, 100);
+    let before = namespace.until_steady("web", "web:1").await;
+    let recorder = namespace.record().await;
+    let sick = fail_health_check(&namespace).await;
+    let record = until_stopped(&namespace, &sick).await;
+    assert_eq!(record.stopped_reason, "Task failed container health checks");
+    let after = namespace.until_steady("web", "web:1").await;
+    assert_eq!(after.deployments[0].id, before.deployments[0].id, "a replacement is no deployment");
+    recorder.catch_up().await.unwrap();
+    assert_stops_kept(&recorder, 1, 2);
+    assert_eq!(created(&recorder).len(), 1);
+    let started = first(&recorder, |event| event.change == Change::Added);
+    let stopped = first_stop(&recorder, &sick);
+    assert!(stopped.is_some() && stopped < started, "stopped at {stopped:?}, started at {started:?}");
 }
 
 /// A task of revision 1 becomes unhealthy while no task of revision 2 ever becomes healthy.

@@ -1,11 +1,13 @@
 //! Whether the cluster is as people want it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use longshore::api::labels;
 use longshore_test_apiserver::Store;
 use serde_json::Value;
 
+use crate::daemons::{eligible, is_daemon};
 use crate::task::{
     CLUSTERS, DEFINITIONS, PODS, REVISIONS, SERVICES, annotation, condition, is_deleting, is_healthy, is_live, name,
     number, service_of, text, uid,
@@ -28,7 +30,12 @@ pub(crate) fn difference(store: &Store) -> Option<String> {
 /// What is not as it should be of one service; nothing if all is well.
 pub(crate) fn of_service(store: &Store, service: &Value) -> Option<String> {
     let id = name(service);
-    let desired = number(service, "/spec/desiredCount");
+    let nodes = eligible(service, store);
+    let desired = if is_daemon(service) {
+        i64::try_from(nodes.len()).unwrap_or(i64::MAX)
+    } else {
+        number(service, "/spec/desiredCount")
+    };
     let family = text(service, "/spec/taskDefinition");
     let active = |revision: &&Arc<Value>| {
         text(revision, "/spec/family") == family && text(revision, "/status/status") != "INACTIVE"
@@ -48,6 +55,10 @@ pub(crate) fn of_service(store: &Store, service: &Value) -> Option<String> {
             "{id}: {right} of {} tasks are healthy tasks of {wanted}, and {desired} are wanted",
             tasks.len()
         ));
+    }
+    let covered: BTreeSet<&str> = tasks.iter().map(|pod| text(pod, "/spec/nodeName")).collect();
+    if is_daemon(service) && covered != nodes {
+        return Some(format!("{id}: there are tasks on {covered:?}, and {nodes:?} are to have one"));
     }
     let ready = condition(service, "Ready");
     if ready.is_none_or(|ready| text(ready, "/status") != "True") {

@@ -73,6 +73,15 @@ pub(crate) struct Classes {
     /// Not faults, but they stay: what a mesh and a load balancer controller add to pods.
     pub(crate) sidecars: bool,
     pub(crate) targets: bool,
+    /// Nodes come, go and fall silent.
+    pub(crate) nodes: bool,
+    /// Not a fault: there is a DAEMON service.
+    pub(crate) daemons: bool,
+    /// Nor this: people pause deployments, protect tasks, and so on.
+    pub(crate) controls: bool,
+    /// Nor these: nodes are drained, and a service has a disruption budget; container runtimes tell the digests of images.
+    pub(crate) budgets: bool,
+    pub(crate) digests: bool,
 }
 
 impl Classes {
@@ -87,6 +96,8 @@ impl Classes {
         let mut later = Chance::new(seed, 6);
         let stale_reads = later.happens(500);
         let (sidecars, targets) = (later.happens(400), later.happens(400));
+        let (nodes, daemons, controls) = (later.happens(400), later.happens(400), later.happens(400));
+        let (budgets, digests) = (later.happens(300), later.happens(500));
         let mut half = || chance.happens(500);
         Self {
             refusals: half(),
@@ -98,6 +109,11 @@ impl Classes {
             stale_reads,
             sidecars,
             targets,
+            nodes,
+            daemons,
+            controls,
+            budgets,
+            digests,
         }
     }
 }

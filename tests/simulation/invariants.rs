@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use longshore_test_apiserver::{Call, Change, Commit, Failure, Observer, Store, Verb};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::failures::Failures;
+use crate::promises::Promises;
 use crate::scheduler::hash;
 use crate::task::{
-    LEASES, PODS, REVISIONS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, label, number, place,
-    service_of, text, uid,
+    LEASES, PODS, REVISIONS, SERVICES, annotation, bounds, condition, is_deleting, is_healthy, is_live, label, number,
+    place, service_of, text, uid,
 };
 use crate::view::View;
-use crate::world::lock;
+use crate::world::{self, lock};
 use longshore::api::labels;
 
 /// Most writes to one object in a minute (I11). A status is written once a second, and again after a conflict.
@@ -51,6 +53,9 @@ pub(crate) struct Ledger {
     deleted: BTreeMap<String, BTreeSet<String>>,
     recent: BTreeMap<(String, String), VecDeque<Instant>>,
     failures: Failures,
+    promises: Promises,
+    /// Whether the operators' clocks go wrong.
+    pub(crate) is_clock_off: bool,
 }
 
 /// What a person who reads the log wants to know of a pod or a service.
@@ -91,6 +96,8 @@ impl Ledger {
             deleted: BTreeMap::new(),
             recent: BTreeMap::new(),
             failures: Failures::default(),
+            promises: Promises::default(),
+            is_clock_off: false,
         }
     }
 
@@ -147,6 +154,7 @@ impl Ledger {
         }
         if change.key.resource == PODS {
             self.failures.see(change, is_operator(call));
+            self.promises.see(change);
         }
         if change.key.resource == SERVICES
             && let (Some(before), Some(after)) = (&change.before, &change.after)
@@ -175,12 +183,27 @@ impl Ledger {
             self.broke("I4", &format!("{name} does not say whose task it is"));
             return;
         };
+        // I14: nothing of a deployment tool's comes along.
+        let leaks = pod.to_string().contains("argocd.argoproj.io");
+        self.require(!leaks, "I14", || format!("{name} has what a deployment tool wrote on its service"));
         let siblings: Vec<&Arc<Value>> = store.all(PODS).filter(|one| service_of(one) == Some(owner)).collect();
         // I3: one live task for each place. An operator whose view is a minute old, beside one that has gone on, may fill a
         // place again under a name that has become free.
         let slot = |pod: &Value| (label(pod, labels::DEPLOYMENT).to_owned(), annotation(pod, labels::SLOT).to_owned());
         let twins = siblings.iter().filter(|one| is_live(one) && slot(one) == slot(pod)).count();
         self.require(twins <= 1 || self.lenient, "I3", || format!("{twins} live tasks in the place of {name}"));
+        let view = commit.request.and_then(|number| self.asked.get(&number));
+        let node = annotation(pod, labels::NODE);
+        let pauses = view.and_then(|view| view.paused(owner)).filter(|_| node.is_empty());
+        let images = self.promises.judge_images(pod, view.and_then(|view| view.earlier(owner)));
+        let pause = self.promises.judge_start(pod, pauses);
+        for (invariant, wrong) in [("Pause", pause), ("Digests", images)] {
+            self.require(wrong.is_none() || self.lenient, invariant, || wrong.unwrap_or_default());
+        }
+        if !node.is_empty() {
+            self.started_on(commit, pod, node, &siblings);
+            return;
+        }
         // I1: the ceiling of the service as it is, or as the operator has seen it.
         let live = siblings.iter().filter(|one| is_live(one)).count();
         let now = store.all(SERVICES).find(|service| uid(service) == owner).map(|service| bounds(service).1);
@@ -191,9 +214,17 @@ impl Ledger {
                 format!("{live} live tasks with {name}, and the ceiling is {ceiling}")
             });
         }
-        // I14: nothing of a deployment tool's comes along.
-        let leaks = pod.to_string().contains("argocd.argoproj.io");
-        self.require(!leaks, "I14", || format!("{name} has what a deployment tool wrote on its service"));
+    }
+
+    /// I1 of a DAEMON service: one task on each node, and not before the one that was there has gone; none on a node that takes
+    /// none.
+    fn started_on(&mut self, commit: &Commit<'_>, pod: &Value, node: &str, siblings: &[&Arc<Value>]) {
+        let name = text(pod, "/metadata/name");
+        let others = siblings.iter().filter(|one| annotation(one, labels::NODE) == node).count() - 1;
+        self.require(others == 0 || self.lenient, "I1", || format!("{others} tasks are on {node} beside {name}"));
+        let view = commit.request.and_then(|number| self.asked.get(&number));
+        let takes = view.zip(service_of(pod)).is_none_or(|(view, owner)| view.takes_task(owner, node));
+        self.require(takes, "I1", || format!("{node} takes no task, and gets {name}"));
     }
 
     /// I2: a stop by an operator is judged by what that operator had been told when it asked. It knows no better: a task that
@@ -220,14 +251,33 @@ impl Ledger {
             return;
         }
         let Some(view) = commit.request.and_then(|number| self.asked.get(&number)) else { return };
-        let own = view.judge(&owner, &self.deleted[&actor]);
+        let own = view.judge(&owner, pod, &self.deleted[&actor]);
         // An operator that has taken over, or runs beside, is to go on from what the other one has done.
         let all: BTreeSet<String> = self.deleted.values().flatten().cloned().collect();
-        let together = view.judge(&owner, &all).or_else(|verdict| if self.lenient { Ok(()) } else { Err(verdict) });
-        self.require(own.is_ok(), "I2", || format!("the stop of {name}: {}", own.err().unwrap_or_default()));
-        self.require(together.is_ok(), "I2", || {
-            format!("the stop of {name}, with those of others: {}", together.err().unwrap_or_default())
-        });
+        let together = view.judge(&owner, pod, &all).map_err(|verdict| format!("with those of others, {verdict}"));
+        let is_replica = annotation(pod, labels::NODE).is_empty() && !self.lenient;
+        let stays = is_replica && !view.is_leaving(pod);
+        let asks_nobody = commit.call.verb == Verb::Delete && !self.is_clock_off && self.counts_for_long(pod);
+        let wrong = |is_so: bool, what: &str| if is_so { Err(what.to_owned()) } else { Ok(()) };
+        let verdicts = [
+            ("Pause", wrong(stays && view.paused(&owner).is_some(), "the deployment pauses")),
+            ("Protection", wrong(stays && view.is_protected(pod), "it is protected")),
+            ("Drain", wrong(is_replica && asks_nobody && view.drains(pod), "its node drains, and no budget is asked")),
+            ("I2", own),
+            ("I2", if self.lenient { Ok(()) } else { together }),
+        ];
+        for (invariant, verdict) in verdicts {
+            self.require(verdict.is_ok(), invariant, || {
+                format!("the stop of {name}: {}", verdict.err().unwrap_or_default())
+            });
+        }
+    }
+
+    /// Whether a task has been Ready for so long that it counts for certain.
+    fn counts_for_long(&self, pod: &Value) -> bool {
+        let since = condition(pod, "Ready").map_or("", |ready| text(ready, "/lastTransitionTime"));
+        let now = world::after(self.began.elapsed());
+        since.parse().is_ok_and(|since: Timestamp| now.duration_since(since).as_secs() > 60)
     }
 
     /// I8: of what people write only status and finalizers are ours. I5: a revision never changes.
@@ -250,6 +300,9 @@ impl Ledger {
         let name = text(after, "/metadata/name");
         if let Some(wrong) = self.failures.judge(before, after) {
             self.broke("I9", &format!("{name}: {wrong}"));
+        }
+        if let Some(wrong) = Promises::judge_status(before, after).filter(|_| !self.lenient) {
+            self.broke("Digests", &format!("{name}: {wrong}"));
         }
         let deployments = after.pointer("/status/deployments").and_then(Value::as_array);
         let primaries = deployments.into_iter().flatten().filter(|one| text(one, "/status") == "PRIMARY").count();

@@ -9,6 +9,8 @@ use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
 use crate::admission::SIDECAR;
+use crate::nodes::Nodes;
+use crate::scheduler::hash;
 use crate::task::{PODS, condition, gates, is_deleting, name, says, text, uid};
 use crate::world::World;
 
@@ -32,6 +34,8 @@ enum Fate {
 /// A pod, as its kubelet knows it.
 struct Known {
     fate: Fate,
+    /// What its containers' images turned out to be.
+    image_ids: Vec<String>,
     bound: Timestamp,
     start_after: i64,
     ready_after: i64,
@@ -62,11 +66,49 @@ pub(crate) struct Kubelets {
     /// An image that exits at once.
     pub(crate) breaks: Option<String>,
     pods: BTreeMap<String, Known>,
+    registry: Registry,
+}
+
+/// What image tags mean.
+struct Registry {
+    chance: Chance,
+    /// Whether the container runtimes tell.
+    tells: bool,
+    /// How often somebody has pushed another image under a tag.
+    pushes: BTreeMap<String, u64>,
+}
+
+impl Registry {
+    /// What a container runtime says of an image that it has: what was pulled from a registry, and, seldom, what was built on the
+    /// node.
+    fn image_id(&mut self, image: &str, trouble: u64) -> String {
+        if !self.tells {
+            return String::new();
+        }
+        if self.chance.happens(100) {
+            *self.pushes.entry(image.to_owned()).or_default() += 1;
+        }
+        let pushes = self.pushes.get(image).copied().unwrap_or(0);
+        match image.split_once('@') {
+            Some((name, digest)) => format!("{}@{digest}", name.split(':').next().unwrap_or_default()),
+            None if self.chance.happens(trouble / 4) => format!("sha256:{:064x}", hash(image)),
+            None => {
+                let name = image.split(':').next().unwrap_or_default();
+                format!("{name}@sha256:{:064x}", hash(&format!("{image} {pushes}")))
+            }
+        }
+    }
 }
 
 impl Kubelets {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { chance: Chance::new(seed, 2), trouble: 0, breaks: None, pods: BTreeMap::new() }
+        let registry = Registry { chance: Chance::new(seed, 17), tells: false, pushes: BTreeMap::new() };
+        Self { chance: Chance::new(seed, 2), trouble: 0, breaks: None, pods: BTreeMap::new(), registry }
+    }
+
+    /// From now on container runtimes tell the digests of images.
+    pub(crate) fn tell_digests(&mut self) {
+        self.registry.tells = true;
     }
 
     /// From now on everything that can still run well does.
@@ -94,6 +136,7 @@ impl Kubelets {
         let mut seconds = |most| i64::try_from(chance.between(1, most)).unwrap_or(1);
         Known {
             fate,
+            image_ids: Vec::new(),
             bound: now,
             start_after: seconds(4),
             ready_after: seconds(6),
@@ -105,7 +148,7 @@ impl Kubelets {
     }
 
     /// Does what is due. Kubernetes writes times in whole seconds.
-    pub(crate) fn step(&mut self, world: &World) {
+    pub(crate) fn step(&mut self, world: &World, nodes: &Nodes) {
         let now = Timestamp::from_second(world.now().as_second()).unwrap();
         let bound = |pod: &&Arc<Value>| !text(pod, "/spec/nodeName").is_empty();
         let pods: Vec<Arc<Value>> = world.server.read(|store| store.all(PODS).filter(bound).cloned().collect());
@@ -114,14 +157,23 @@ impl Kubelets {
         for pod in &pods {
             if !self.pods.contains_key(uid(pod)) {
                 let mut known = self.meet(now);
+                let containers = pod.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+                let id = |container: &Value| self.registry.image_id(text(container, "/image"), self.trouble);
+                known.image_ids = containers.map(id).collect();
                 let image = text(pod, "/spec/containers/0/image");
                 if self.breaks.as_deref() == Some(image) {
                     known.fate = Fate::Exits(0, 1);
                 }
                 self.pods.insert(uid(pod).to_owned(), known);
             }
+            let in_touch = nodes.are_in_touch_with(text(pod, "/spec/nodeName"));
             if let Some(known) = self.pods.get_mut(uid(pod)) {
-                known.step(world, pod, now);
+                if in_touch {
+                    known.step(world, pod, now);
+                } else {
+                    // Whoever takes the node for lost writes of its pods; the kubelet says anew how they are once it can.
+                    known.reported = None;
+                }
             }
         }
     }
@@ -188,12 +240,14 @@ impl Known {
                 (phase, false, json!({ "terminated": exit }))
             }
         };
-        let container = |container: &Value| {
+        let has_images = self.running_since.is_some();
+        let container = |(container, image_id): (&Value, &String)| {
+            let image_id = if has_images { image_id } else { "" };
             let runs_on = sidecar_runs(&container["name"]);
             let state = if runs_on { json!({ "running": { "startedAt": started } }) } else { state.clone() };
-            json!({ "name": container["name"], "ready": ready || runs_on, "restartCount": 0, "image": container["image"], "imageID": "", "state": state })
+            json!({ "name": container["name"], "ready": ready || runs_on, "restartCount": 0, "image": container["image"], "imageID": image_id, "state": state })
         };
-        let statuses: Vec<Value> = containers.map(container).collect();
+        let statuses: Vec<Value> = containers.zip(&self.image_ids).map(container).collect();
         let ours = [("ContainersReady", ready), ("Ready", ready && open)];
         let ours = ours.map(|(type_, holds)| {
             let says = if holds { "True" } else { "False" };

@@ -12,7 +12,10 @@
 
 mod admission;
 mod breaker;
+mod budgets;
+mod controls;
 mod convergence;
+mod daemons;
 mod failures;
 mod faults;
 mod invariants;
@@ -21,9 +24,11 @@ mod kubelet;
 mod limits;
 mod many;
 mod monkey;
+mod nodes;
 mod operator;
 mod people;
 mod process;
+mod promises;
 mod scenario;
 mod scheduler;
 mod seeds;

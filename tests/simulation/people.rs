@@ -9,11 +9,16 @@ use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::daemons::{CONSTRAINT, eligible, floor, is_daemon};
 use crate::task::{CLUSTERS, DEFINITIONS, PODS, SERVICES, condition, name, text};
 use crate::world::World;
 
 /// Minimum and maximum healthy percent.
 const PERCENTS: [(i64, i64); 7] = [(100, 200), (50, 100), (50, 200), (0, 100), (75, 150), (100, 150), (0, 200)];
+/// Those that leave so little room that a service of a few tasks may stall, drawn apart from the others.
+const NARROW_PERCENTS: [(i64, i64); 3] = [(75, 125), (100, 110), (99, 100)];
+/// Those of DAEMON services, which have no room above.
+const DAEMON_PERCENTS: [i64; 5] = [0, 25, 50, 80, 99];
 
 /// How long people wait for what they have tried.
 const HELPED_AGAIN: Duration = Duration::from_mins(3);
@@ -23,16 +28,33 @@ pub(crate) struct People {
     chance: Chance,
     /// Which services have a circuit breaker, and of which sort.
     breakers: Chance,
+    percents: Chance,
     names: Vec<&'static str>,
     /// When a service that has given up was last given something new.
     helped: BTreeMap<&'static str, Instant>,
     image: u64,
+    /// Whether they look after DAEMON services.
+    daemons: bool,
 }
 
 impl People {
     pub(crate) fn new(seed: u64, services: usize) -> Self {
         let names = ["web", "api", "job"].into_iter().take(services).collect();
-        Self { chance: Chance::new(seed, 4), breakers: Chance::new(seed, 9), names, helped: BTreeMap::new(), image: 1 }
+        Self {
+            chance: Chance::new(seed, 4),
+            breakers: Chance::new(seed, 9),
+            percents: Chance::new(seed, 15),
+            names,
+            helped: BTreeMap::new(),
+            image: 1,
+            daemons: false,
+        }
+    }
+
+    /// Those who look after a DAEMON service.
+    pub(crate) fn of_daemons(seed: u64) -> Self {
+        let (chance, breakers) = (Chance::new(seed, 11), Chance::new(seed, 12));
+        Self { chance, breakers, names: vec!["agent"], daemons: true, ..Self::new(seed, 0) }
     }
 
     /// Everything that there is to be.
@@ -53,13 +75,25 @@ impl People {
         create(world, DEFINITIONS, "TaskDefinition", name, &spec);
     }
 
-    fn serve(&mut self, world: &World, name: &str) {
+    fn percents(&mut self) -> Value {
+        if self.daemons {
+            let least = self.chance.one_of(&DAEMON_PERCENTS).copied().unwrap_or(0);
+            return json!({ "minimumHealthyPercent": least, "maximumPercent": 100 });
+        }
         let (least, most) = self.chance.one_of(&PERCENTS).copied().unwrap_or((100, 200));
-        let mut spec = json!({
-            "taskDefinition": name,
-            "desiredCount": self.chance.between(1, 5),
-            "deploymentConfiguration": { "minimumHealthyPercent": least, "maximumPercent": most },
-        });
+        let is_narrow = self.percents.happens(250);
+        let narrow = self.percents.one_of(&NARROW_PERCENTS).copied().filter(|_| is_narrow);
+        let (least, most) = narrow.unwrap_or((least, most));
+        json!({ "minimumHealthyPercent": least, "maximumPercent": most })
+    }
+
+    fn serve(&mut self, world: &World, name: &str) {
+        let mut spec = json!({ "taskDefinition": name, "deploymentConfiguration": self.percents() });
+        if self.daemons {
+            spec["schedulingStrategy"] = json!("DAEMON");
+        } else {
+            spec["desiredCount"] = json!(self.chance.between(1, 5));
+        }
         if self.breakers.happens(500) {
             spec["deploymentConfiguration"]["deploymentCircuitBreaker"] = json!({
                 "enable": true,
@@ -90,15 +124,19 @@ impl People {
         }
         let Some(name) = self.chance.one_of(&self.names.clone()).copied() else { return };
         match self.chance.below(12) {
+            0..=2 if self.daemons => {
+                let there = json!([{ "type": "memberOf", "expression": CONSTRAINT }]);
+                let constraints = if self.chance.happens(500) { there } else { json!([]) };
+                let patch = json!({ "spec": { "placementConstraints": constraints } });
+                world.act("person", Verb::Merge, SERVICES, name, None, patch);
+            }
             0..=2 => {
                 let count = self.chance.below(7);
                 Self::scale(world, name, count);
             }
             3..=5 => self.release(world, name),
             6 | 7 => {
-                let (least, most) = self.chance.one_of(&PERCENTS).copied().unwrap_or((100, 200));
-                let spec = json!({ "minimumHealthyPercent": least, "maximumPercent": most });
-                let patch = json!({ "spec": { "deploymentConfiguration": spec } });
+                let patch = json!({ "spec": { "deploymentConfiguration": self.percents() } });
                 world.act("person", Verb::Merge, SERVICES, name, None, patch);
             }
             8 => {
@@ -127,9 +165,15 @@ impl People {
         );
         let services: Vec<Arc<Value>> = world.server.read(|store| store.all(SERVICES).cloned().collect());
         for service in &services {
-            let (floor, ceiling) = crate::task::bounds(service);
+            let (least, most) = crate::task::bounds(service);
             let desired = usize::try_from(crate::task::number(service, "/spec/desiredCount")).unwrap_or(0);
-            if desired > 0 && floor >= desired && ceiling <= desired {
+            let is_blocked = if is_daemon(service) {
+                let nodes = world.server.read(|store| eligible(service, store).len());
+                nodes > 0 && floor(service, nodes) >= nodes
+            } else {
+                desired > 0 && least >= desired && most <= desired
+            };
+            if is_blocked {
                 let patch = json!({ "spec": { "deploymentConfiguration": { "minimumHealthyPercent": 0 } } });
                 world.act("person", Verb::Merge, SERVICES, name(service), None, patch);
             }
@@ -177,7 +221,9 @@ impl People {
                 self.define(world, name);
             }
             if !served && !going {
-                create(world, SERVICES, "Service", name, &json!({ "taskDefinition": name, "desiredCount": 3 }));
+                let strategy = if self.daemons { "DAEMON" } else { "REPLICA" };
+                let spec = json!({ "taskDefinition": name, "desiredCount": 3, "schedulingStrategy": strategy });
+                create(world, SERVICES, "Service", name, &spec);
             }
             self.help(world, name);
         }

@@ -8,10 +8,13 @@ use longshore_test_apiserver::Store;
 use longshore_test_chance::Chance;
 use tokio::time::{Instant, sleep};
 
+use crate::budgets::Budgets;
+use crate::controls::Controls;
 use crate::convergence::difference;
 use crate::faults::{Classes, Moment};
 use crate::kubelet::Kubelets;
 use crate::monkey::Monkey;
+use crate::nodes::Nodes;
 use crate::operator::{Begins, Operator};
 use crate::people::People;
 use crate::process::Outcome;
@@ -37,7 +40,12 @@ const SETTLED: Duration = Duration::from_secs(20);
 pub(crate) struct Cast {
     pub(crate) world: World,
     pub(crate) people: People,
+    /// Those who look after DAEMON services.
+    daemons: Option<People>,
+    controls: Option<Controls>,
+    budgets: Option<Budgets>,
     pub(crate) kubelets: Kubelets,
+    nodes: Nodes,
     targets: Targets,
     scheduler: Scheduler,
     monkey: Option<Monkey>,
@@ -64,12 +72,21 @@ pub(crate) async fn of_seed(seed: u64, election: bool) -> Outcome {
     cast.targets.trouble = cast.kubelets.trouble;
     cast.scheduler.trouble = [0, 0, 150][usize::try_from(chance.below(3)).unwrap_or(0)];
     cast.monkey = chance.happens(600).then(|| Monkey::new(seed));
-    cast.world.let_fail(Classes::draw(&mut chance, seed));
+    let classes = Classes::draw(&mut chance, seed);
+    cast.world.let_fail(classes);
+    cast.nodes.trouble = classes.nodes;
+    cast.daemons = classes.daemons.then(|| People::of_daemons(seed));
+    cast.controls = classes.controls.then(|| Controls::new(seed));
+    cast.budgets = classes.budgets.then(|| Budgets::new(&cast.world, seed));
+    if classes.digests {
+        cast.kubelets.tell_digests();
+    }
     let (crashes, jumps, compactions) = (chance.happens(400), chance.happens(250), chance.happens(300));
     for _ in 0..operators {
         cast.start_operator();
     }
     cast.people.begin(&cast.world);
+    cast.daemons.iter_mut().for_each(|people| people.begin(&cast.world));
     let began = Instant::now();
     while began.elapsed() < TROUBLE && !cast.is_broken() {
         if crashes && chance.happens(6) {
@@ -88,6 +105,8 @@ pub(crate) async fn of_seed(seed: u64, election: bool) -> Outcome {
             cast.world.server.compact();
         }
         cast.people.step(&cast.world);
+        cast.daemons.iter_mut().for_each(|people| people.step(&cast.world));
+        cast.controls.iter_mut().for_each(|people| people.step(&cast.world));
         cast.tick().await;
     }
     cast.calm_down();
@@ -97,12 +116,16 @@ pub(crate) async fn of_seed(seed: u64, election: bool) -> Outcome {
 impl Cast {
     pub(crate) fn new(seed: u64, services: usize) -> Self {
         let world = World::new(seed);
-        let scheduler = Scheduler::new(&world, seed);
+        let nodes = Nodes::new(&world, seed);
         Self {
             people: People::new(seed, services),
+            daemons: None,
+            controls: None,
+            budgets: None,
             kubelets: Kubelets::new(seed),
+            nodes,
             targets: Targets::new(seed),
-            scheduler,
+            scheduler: Scheduler::new(seed),
             monkey: None,
             operators: Vec::new(),
             begins: Begins::AtOnce,
@@ -129,9 +152,11 @@ impl Cast {
 
     /// Everybody looks around once; an operator that is interrupted is started again.
     pub(crate) async fn tick(&mut self) {
-        self.kubelets.step(&self.world);
+        self.nodes.step(&self.world);
+        self.kubelets.step(&self.world, &self.nodes);
         self.targets.step(&self.world);
         self.scheduler.step(&self.world);
+        self.budgets.iter_mut().for_each(|drain| drain.step(&self.world));
         if let Some(monkey) = &mut self.monkey {
             monkey.step(&self.world);
         }
@@ -191,10 +216,14 @@ impl Cast {
         control.lose_leases(Duration::ZERO);
         drop(control);
         self.monkey = None;
+        self.nodes.heal(&self.world);
         self.kubelets.heal();
         self.targets.heal();
         self.scheduler.trouble = 0;
         self.people.calm_down(&self.world);
+        self.daemons.iter_mut().for_each(|people| people.calm_down(&self.world));
+        self.controls.iter_mut().for_each(|people| people.calm_down(&self.world));
+        self.budgets.take().into_iter().for_each(|mut drain| drain.end_drain(&self.world));
     }
 
     /// Everything becomes right within the bound, or it is told what does not.
@@ -203,6 +232,7 @@ impl Cast {
         loop {
             self.tick().await;
             self.people.restore(&self.world);
+            self.daemons.iter_mut().for_each(|people| people.restore(&self.world));
             if self.is_broken() {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! The scheduler, and the nodes it binds to.
+//! The scheduler.
 
 use std::sync::Arc;
 
@@ -6,10 +6,9 @@ use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
-use crate::task::{PODS, is_deleting, name, text, uid};
+use crate::daemons::is_draining;
+use crate::task::{NODES, PODS, is_deleting, name, text, tolerates, uid};
 use crate::world::World;
-
-const NODES: usize = 4;
 
 /// Binds pods to nodes.
 pub(crate) struct Scheduler {
@@ -19,25 +18,15 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(world: &World, seed: u64) -> Self {
-        for number in 0..NODES {
-            let node = json!({
-                "apiVersion": "v1", "kind": "Node",
-                "metadata": { "name": format!("node-{number}"), "labels": { "zone": format!("{}", number % 2) } },
-                "spec": {},
-            });
-            world.act_on("kubelet", Verb::Create, "nodes", ("", ""), None, node);
-        }
+    pub(crate) fn new(seed: u64) -> Self {
         Self { chance: Chance::new(seed, 3), trouble: 0 }
     }
 
     /// Binds what waits.
     pub(crate) fn step(&mut self, world: &World) {
-        let open = |node: &&Arc<Value>| node.pointer("/spec/unschedulable") != Some(&Value::Bool(true));
-        let (nodes, pods): (Vec<String>, Vec<Arc<Value>>) = world.server.read(|store| {
+        let (nodes, pods): (Vec<Arc<Value>>, Vec<Arc<Value>>) = world.server.read(|store| {
             let waits = |pod: &&Arc<Value>| text(pod, "/spec/nodeName").is_empty() && !is_deleting(pod);
-            let nodes = store.all("nodes").filter(open).map(|node| name(node).to_owned()).collect();
-            (nodes, store.all(PODS).filter(waits).cloned().collect())
+            (store.all(NODES).cloned().collect(), store.all(PODS).filter(waits).cloned().collect())
         });
         for pod in pods {
             // By the uid, so that a pod that fits nowhere does so every time it is looked at.
@@ -46,12 +35,27 @@ impl Scheduler {
             if fits_nowhere || self.chance.happens(300) {
                 continue;
             }
-            if let Some(node) = self.chance.one_of(&nodes) {
-                let binding = json!({ "target": { "kind": "Node", "name": node } });
+            let fitting: Vec<&Arc<Value>> = nodes.iter().filter(|node| fits(&pod, node)).collect();
+            if let Some(node) = self.chance.one_of(&fitting) {
+                let binding = json!({ "target": { "kind": "Node", "name": name(node) } });
                 world.act("scheduler", Verb::Create, PODS, name(&pod), Some("binding"), binding);
             }
         }
     }
+}
+
+/// Whether a node takes a pod: neither cordon nor taint keeps it away, and it asks for no other node.
+fn fits(pod: &Value, node: &Value) -> bool {
+    let taints = node.pointer("/spec/taints").and_then(Value::as_array).into_iter().flatten();
+    let terms = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let terms = pod.pointer(terms).and_then(Value::as_array);
+    let names = |term: &Value| {
+        let fields = term["matchFields"].as_array().into_iter().flatten();
+        fields.into_iter().all(|field| text(field, "/values/0") == name(node))
+    };
+    !is_draining(node)
+        && taints.into_iter().all(|taint| tolerates(pod, taint))
+        && terms.is_none_or(|terms| terms.iter().any(names))
 }
 
 /// A number from a text.

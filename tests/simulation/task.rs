@@ -4,6 +4,7 @@ use longshore::api::labels;
 use serde_json::Value;
 
 pub(crate) const PODS: &str = "pods";
+pub(crate) const NODES: &str = "nodes";
 pub(crate) const SERVICES: &str = "services.ecs.longshore.dev";
 pub(crate) const DEFINITIONS: &str = "taskdefinitions.ecs.longshore.dev";
 pub(crate) const REVISIONS: &str = "taskdefinitionrevisions.ecs.longshore.dev";
@@ -60,6 +61,15 @@ pub(crate) fn has_gate(pod: &Value, gate: &str) -> bool {
 pub(crate) fn gates(pod: &Value) -> impl Iterator<Item = &str> {
     let gates = pod.pointer("/spec/readinessGates").and_then(Value::as_array).into_iter().flatten();
     gates.map(|gate| text(gate, "/conditionType"))
+}
+
+/// Whether a pod may be where a taint is.
+pub(crate) fn tolerates(pod: &Value, taint: &Value) -> bool {
+    let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
+    tolerations.into_iter().flatten().any(|toleration| {
+        let of_effect = text(toleration, "/effect");
+        text(toleration, "/key") == text(taint, "/key") && (of_effect.is_empty() || of_effect == text(taint, "/effect"))
+    })
 }
 
 /// Deployment, slot and attempt of a task, for a person who reads the log.

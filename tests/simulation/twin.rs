@@ -7,6 +7,7 @@ use longshore_test_apiserver::{Store, Verb};
 use serde_json::{Map, Value, json};
 
 use crate::monkey::FOREIGN_CONDITION;
+use crate::nodes;
 use crate::scenario::Cast;
 use crate::task::{CLUSTERS, DEFINITIONS, PODS, REVISIONS, SERVICES, label, name, service_of, text, uid};
 use crate::world::{World, lock};
@@ -18,6 +19,7 @@ const WISHES: [&str; 3] = [CLUSTERS, DEFINITIONS, SERVICES];
 pub(crate) async fn difference(world: &World, seed: u64) -> Option<String> {
     let mut twin = Cast::new(seed, 0);
     twin.world.let_fail(lock(&world.faults.0).classes.calm());
+    nodes::copy(world, &twin.world);
     twin.start_operator();
     for kind in WISHES {
         for object in world.server.read(|store| store.all(kind).cloned().collect::<Vec<_>>()) {
@@ -122,6 +124,10 @@ fn started(pod: &Value) -> Value {
     }
     if let Some(spec) = pod["spec"].as_object_mut() {
         spec.remove("nodeName");
+    }
+    for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+        let tag = text(container, "/image").split('@').next().unwrap_or_default().to_owned();
+        container["image"] = json!(tag);
     }
     json!({
         "family": family,

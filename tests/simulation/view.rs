@@ -4,10 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use longshore::api::labels;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::task::{PODS, SERVICES, bounds, is_deleting, is_healthy, name, service_of, uid};
+use crate::controls::paused;
+use crate::daemons::{eligible_of, floor, is_daemon, is_draining, satisfies, takes_tasks};
+use crate::task::{
+    NODES, PODS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, name, service_of, text, uid,
+};
+use crate::world;
 
 /// The state before the present instant, and the newest one.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +24,10 @@ pub(crate) struct View {
     now: State,
     /// Services as they were until some time ago.
     past: Vec<(Instant, Arc<Value>)>,
+    /// Since when it has been known of pods that they are protected.
+    protected: BTreeMap<String, Instant>,
+    /// The same of nodes that drain.
+    draining: BTreeMap<String, Instant>,
 }
 
 /// How long the writes of one pass may take after it was planned: stops come first, and are waited for.
@@ -26,6 +37,7 @@ const PASS: Duration = Duration::from_secs(20);
 struct State {
     pods: BTreeMap<String, Arc<Value>>,
     services: BTreeMap<String, Arc<Value>>,
+    nodes: BTreeMap<String, Arc<Value>>,
 }
 
 impl State {
@@ -33,6 +45,7 @@ impl State {
         match resource {
             PODS => Some(&mut self.pods),
             SERVICES => Some(&mut self.services),
+            NODES => Some(&mut self.nodes),
             _ => None,
         }
     }
@@ -42,13 +55,39 @@ impl State {
     }
 
     /// Whether one more stop, which is in `deleted` already, leaves enough.
-    fn judge(&self, owner: &str, deleted: &BTreeSet<String>) -> Result<(), String> {
+    fn judge(&self, owner: &str, stopped: &Value, deleted: &BTreeSet<String>) -> Result<(), String> {
         let Some(service) = self.service(owner).filter(|service| !is_deleting(service)) else { return Ok(()) };
-        let floor = bounds(service).0;
+        let is_daemon = is_daemon(service);
+        if is_daemon && self.must_leave(service, stopped) {
+            return Ok(());
+        }
+        let floor = if is_daemon {
+            let kept = self.pods.values().filter(|pod| !deleted.contains(uid(pod)));
+            floor(service, eligible_of(service, self.nodes.values(), kept).len())
+        } else {
+            bounds(service).0
+        };
         let counts =
             |pod: &&Arc<Value>| service_of(pod) == Some(owner) && is_healthy(pod) && !deleted.contains(uid(pod));
         let left = self.pods.values().filter(counts).count();
         if left >= floor { Ok(()) } else { Err(format!("leaves {left} healthy tasks, and the floor is {floor}")) }
+    }
+
+    /// Whether a DAEMON task is not to stay on its node: "daemon tasks are stopped after replica tasks".
+    fn must_leave(&self, service: &Value, task: &Value) -> bool {
+        let name = annotation(task, labels::NODE);
+        let Some(node) = self.nodes.get(name) else { return true };
+        let is_replica = |pod: &&Arc<Value>| {
+            service_of(pod).is_some() && annotation(pod, labels::NODE).is_empty() && text(pod, "/spec/nodeName") == name
+        };
+        let waits = is_draining(node) && self.pods.values().any(|pod| is_replica(&pod) && is_live(pod));
+        !satisfies(service, node) || (is_draining(node) && !waits)
+    }
+
+    /// Whether a node may get a task of a service.
+    fn takes_task(&self, owner: &str, node: &str) -> bool {
+        let node = self.nodes.get(node);
+        node.zip(self.service(owner)).is_some_and(|(node, service)| takes_tasks(service, node))
     }
 }
 
@@ -77,6 +116,19 @@ impl View {
             self.past.retain(|(until, _)| until.elapsed() < PASS);
             self.past.extend(objects.get(name(object)).map(|old| (Instant::now(), old.clone())));
         }
+        if resource == PODS {
+            let until = annotation(object, labels::PROTECTED_UNTIL).parse().unwrap_or(Timestamp::MIN);
+            if until > world::latest() {
+                self.protected.entry(uid(object).to_owned()).or_insert_with(Instant::now);
+            } else {
+                self.protected.remove(uid(object));
+            }
+        }
+        if resource == NODES && is_draining(object) && !gone {
+            self.draining.entry(name(object).to_owned()).or_insert_with(Instant::now);
+        } else if resource == NODES {
+            self.draining.remove(name(object));
+        }
         if gone {
             objects.remove(name(object));
         } else {
@@ -93,8 +145,42 @@ impl View {
     }
 
     /// Whether a stop of a healthy task is right in one of the two states.
-    pub(crate) fn judge(&self, owner: &str, deleted: &BTreeSet<String>) -> Result<(), String> {
-        self.before.judge(owner, deleted).or_else(|_| self.now.judge(owner, deleted))
+    pub(crate) fn judge(&self, owner: &str, stopped: &Value, deleted: &BTreeSet<String>) -> Result<(), String> {
+        self.before.judge(owner, stopped, deleted).or_else(|_| self.now.judge(owner, stopped, deleted))
+    }
+
+    /// Whether a node may get a DAEMON task in one of the two states.
+    pub(crate) fn takes_task(&self, owner: &str, node: &str) -> bool {
+        self.before.takes_task(owner, node) || self.now.takes_task(owner, node)
+    }
+
+    /// The deployment of a service that was paused when the oldest pass was planned that may not be over yet, and still is.
+    pub(crate) fn paused(&self, owner: &str) -> Option<&str> {
+        let mut past = self.past.iter().filter(|(until, service)| until.elapsed() < PASS && uid(service) == owner);
+        let now = paused(self.now.service(owner)?)?;
+        past.all(|(_, service)| paused(service) == Some(now)).then_some(now)
+    }
+
+    /// A service as it was when the oldest pass was planned that may not be over yet.
+    pub(crate) fn earlier(&self, owner: &str) -> Option<&Value> {
+        let mut past = self.past.iter().filter(|(until, service)| until.elapsed() < PASS && uid(service) == owner);
+        past.next().map(|(_, service)| &**service).or_else(|| self.now.service(owner))
+    }
+
+    /// Whether a pod has been protected for longer than a pass takes.
+    pub(crate) fn is_protected(&self, pod: &Value) -> bool {
+        self.protected.get(uid(pod)).is_some_and(|since| since.elapsed() > PASS)
+    }
+
+    /// Whether the node of a task has been draining for longer than a pass takes.
+    pub(crate) fn drains(&self, pod: &Value) -> bool {
+        self.draining.get(text(pod, "/spec/nodeName")).is_some_and(|since| since.elapsed() > PASS)
+    }
+
+    /// Whether the node of a task drains or is gone in one of the two states.
+    pub(crate) fn is_leaving(&self, pod: &Value) -> bool {
+        let node = text(pod, "/spec/nodeName");
+        [&self.before, &self.now].into_iter().any(|state| state.nodes.get(node).is_none_or(|node| is_draining(node)))
     }
 
     /// The highest ceiling that a pass which is not over yet may have been planned with.

@@ -30,9 +30,15 @@ pub(crate) struct World {
 /// When every simulation begins.
 const BEGINNING: i64 = 1_767_225_600;
 
-fn after(elapsed: Duration) -> Timestamp {
+/// The time so long after the beginning.
+pub(crate) fn after(elapsed: Duration) -> Timestamp {
     let beginning = Timestamp::from_second(BEGINNING).unwrap();
     beginning.saturating_add(SignedDuration::try_from(elapsed).unwrap()).unwrap()
+}
+
+/// Later than any clock of a simulation ever shows.
+pub(crate) fn latest() -> Timestamp {
+    Timestamp::from_second(BEGINNING).unwrap().saturating_add(SignedDuration::from_hours(24 * 900)).unwrap()
 }
 
 impl World {
@@ -66,6 +72,7 @@ impl World {
 
     /// Somebody sets the clocks of the operators' machines.
     pub(crate) fn jump(&self, off: SignedDuration) {
+        lock(&self.ledger).is_clock_off = !off.is_zero();
         *lock(&self.jumped) = off;
     }
 

@@ -117,6 +117,9 @@ impl NodeFact {
     }
 
     /// Whether the node is what ECS calls DRAINING: the service's tasks on it are to be replaced elsewhere.
+    ///
+    /// Cordoned means just that here, since `kubectl drain` begins with it. Taints do not: NoSchedule has no say over the tasks
+    /// that are there, and what NoExecute takes away is replaced once it is gone.
     pub fn is_draining(&self) -> bool {
         self.unschedulable
     }

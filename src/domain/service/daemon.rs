@@ -92,7 +92,7 @@ pub(super) fn moves<'a>(
     let mut moves = Moves::default();
     let current: BTreeSet<&str> = primary.all().map(|task| task.pod.as_str()).collect();
     let mut stopping: BTreeSet<&str> = BTreeSet::new();
-    let mut budget = 0_usize;
+    let (mut healthy, mut warming) = (0_usize, 0_usize);
     for tasks in view.deployments.values() {
         for task in tasks.seen_active() {
             if let Some(cause) = task.pinned_to.as_deref().and_then(|node| nodes.leaves(node)) {
@@ -100,10 +100,13 @@ pub(super) fn moves<'a>(
                 stopping.insert(&task.pod);
             }
         }
-        let counted = tasks.healthy.iter().chain(&tasks.draining);
-        budget = budget.saturating_add(counted.filter(|task| !stopping.contains(task.pod.as_str())).count());
+        let staying = |list: &Vec<&TaskFact>| list.iter().filter(|task| !stopping.contains(task.pod.as_str())).count();
+        healthy = healthy.saturating_add(staying(&tasks.healthy)).saturating_add(staying(&tasks.draining));
+        warming = warming.saturating_add(staying(&tasks.warming));
     }
-    budget = budget.saturating_sub(bounds.floor);
+    let mut budget = healthy.saturating_sub(bounds.floor);
+    // A task in its first 40 seconds does not count towards the floor, but it serves.
+    let mut serving = healthy.saturating_add(warming).saturating_sub(bounds.floor);
 
     // Here a task is stopped before its successor is started: where none may be started, none is stopped.
     let (replaces, starts) = (phase == Phase::Going, matches!(phase, Phase::Going | Phase::Paused));
@@ -117,7 +120,9 @@ pub(super) fn moves<'a>(
             moves.stop_others.extend(sick.map(|task| (task, task.unhealthy_cause())));
         }
         if replaces {
-            let idle = tasks.idle().chain(tasks.warming.iter().copied()).filter(is_old);
+            let warming: Vec<_> = tasks.warming.iter().copied().filter(is_old).take(serving).collect();
+            serving = serving.saturating_sub(warming.len());
+            let idle = tasks.idle().filter(is_old).chain(warming);
             moves.stop_others.extend(idle.map(|task| (task, StopCause::Scaling)));
             let old = order.in_turn(budget, tasks.healthy.iter().copied().filter(is_old));
             budget = budget.saturating_sub(old.len());

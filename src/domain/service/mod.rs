@@ -61,7 +61,8 @@ use view::{DeploymentTasks, Stopped, View};
 pub use event_kind::{EventKind, Telling};
 pub use view::Nodes;
 
-/// Most tasks that one pass starts; the next one goes on. ECS itself starts 500 tasks a minute.
+/// Most tasks that one pass starts; the next one goes on. ECS's own limit, 500 tasks a minute and service, is not kept: it
+/// protects AWS's API, and here the API server's priority and fairness does that.
 const STARTS_MAX: usize = 500;
 
 /// A write to the tasks of a service.

@@ -144,7 +144,11 @@ impl<'a> Rollout<'a, '_> {
         self.old.iter().rev().flat_map(move |old| list(old.tasks)).copied()
     }
 
-    /// How many tasks the PRIMARY deployment lacks and may start.
+    /// How many tasks the PRIMARY deployment lacks and may start: for its lost tasks and for all that are on nodes that drain.
+    ///
+    /// ECS does not say which deployment replaces the tasks of a node that drains in the middle of a rollout. It is the PRIMARY
+    /// one, since a task of the old revision would be replaced again at once. Where that may start nothing they stay, and
+    /// `kubectl drain` waits as it does for a budget.
     fn missing(&self) -> usize {
         let missing = self.bounds.desired.saturating_sub(self.new.kept());
         match self.phase {
@@ -191,7 +195,8 @@ impl<'a> Rollout<'a, '_> {
 
     /// "If the scheduler can start the replacement first, it stops the unhealthy task once the replacement is HEALTHY, or one of
     /// the two if it is UNHEALTHY as well. If maximumPercent does not allow that, it stops one unhealthy task at a time." While
-    /// a deployment replaces old tasks anyway, its starts are the replacements.
+    /// a deployment replaces old tasks anyway, its starts are the replacements. Which of several goes first ECS does not say:
+    /// those of older deployments do, then those of the lower slots.
     fn stop_unhealthy(&self, lacking_room: usize, counts: &mut Counts, moves: &mut Moves<'a>) {
         let unhealthy: usize = self.all().map(|tasks| tasks.unhealthy.len()).sum();
         let replaced = counts.healthy.saturating_add(unhealthy).saturating_sub(self.bounds.desired);
@@ -232,7 +237,8 @@ impl<'a> Rollout<'a, '_> {
 
     /// A failed task of an older deployment that had completed is replaced by one "of the same revision", where the service
     /// would otherwise stay below its floor: failures of the old revision do not wait for the new one to work. The PRIMARY
-    /// deployment has the first claim on the room there is.
+    /// deployment has the first claim on the room there is. What it took and cannot fill, because it has to wait before it starts
+    /// more, goes back: then the older one starts whatever the floor lacks, also what a scale-out has added to it.
     fn restore(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
         let proven = || self.old.iter().filter(|old| old.proven).map(|old| old.tasks);
         let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
@@ -253,7 +259,8 @@ impl<'a> Rollout<'a, '_> {
         }
         let may_start = |old: &Old<'_, '_>| old.proven && !old.throttled;
         for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| may_start(old)) {
-            *restored = lost(old.tasks).min(short).min(room);
+            let lacking = if self.phase == Phase::Throttled { short } else { lost(old.tasks) };
+            *restored = lacking.min(short).min(room);
             short = short.saturating_sub(*restored);
             room = room.saturating_sub(*restored);
         }

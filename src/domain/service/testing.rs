@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Toleration;
 
 use crate::api::ServiceStatus;
 use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
@@ -12,6 +13,7 @@ use crate::domain::Plan;
 use crate::domain::facts::{
     NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, TaskImages, Unannounced,
 };
+use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::features::Features;
@@ -20,6 +22,7 @@ use crate::domain::resolve::service::{ResolvedService, Target};
 use crate::domain::resolve::task_definition::{self, ResolvedTaskDefinition};
 use crate::domain::secrets::plan::SecretPlan;
 use crate::domain::service::Nodes;
+use crate::domain::service::bounds::Bounds;
 use crate::domain::service::{Action, Observed, Start, is_told_first, plan};
 use crate::domain::task::{Checks, Gate, HealthPeriods, StopRecord, TaskState};
 
@@ -78,6 +81,19 @@ pub(crate) fn unhealthy() -> TaskState {
         passing_changed_at: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1)),
         ..checks
     })
+}
+
+/// RUNNING and passing since a moment, without a check: after 40 seconds it counts.
+pub(crate) fn warming(since: Timestamp) -> TaskState {
+    let since = Some(since);
+    let checks = Checks {
+        running_since: since,
+        passing: true,
+        passing_changed_at: since,
+        gate: Gate::Running,
+        targets: Vec::new(),
+    };
+    TaskState::Running(checks)
 }
 
 /// Not RUNNING yet.
@@ -190,6 +206,7 @@ impl World {
     pub(crate) fn pass(&mut self, writes: usize) -> Plan<Action, ServiceStatus> {
         self.now += SignedDuration::from_secs(1);
         let plan = self.plan();
+        let bounds = self.bounds();
         let mut writes = writes;
         if is_told_first(&self.status, &plan.status) {
             if writes == 0 {
@@ -202,7 +219,7 @@ impl World {
         let may_come_first = |action: &&Action| matches!(action, Action::StartTask(start) if !start.on_freed_place);
         let (first, then): (Vec<_>, Vec<_>) = plan.actions.iter().partition(may_come_first);
         for action in first.into_iter().chain(then).take(writes) {
-            if self.perform(action) == Outcome::Refused {
+            if self.perform(action, bounds) == Outcome::Refused {
                 break;
             }
         }
@@ -243,16 +260,36 @@ impl World {
         panic!("the service does not settle: {:?}", self.plan().actions);
     }
 
-    fn perform(&mut self, action: &Action) -> Outcome {
-        let bounds = super::bounds::Bounds::new(
-            match self.service.scheduling {
-                _ if self.deleting => 0,
-                Scheduling::Replica => self.service.desired_count,
-                Scheduling::Daemon { .. } => u32::try_from(self.nodes.len()).unwrap(),
-            },
-            self.service.minimum_healthy_percent,
-            self.service.maximum_percent,
-        );
+    /// Floor and ceiling, by what the operator has seen.
+    fn bounds(&self) -> Bounds {
+        let desired = match self.service.scheduling {
+            _ if self.deleting => 0,
+            Scheduling::Replica => self.service.desired_count,
+            Scheduling::Daemon { .. } => u32::try_from(self.eligible()).unwrap(),
+        };
+        Bounds::new(desired, self.service.minimum_healthy_percent, self.service.maximum_percent)
+    }
+
+    /// How many nodes are to have a DAEMON task: those that take one, and those in trouble that have one.
+    fn eligible(&self) -> usize {
+        let has_task = |node: &str| {
+            let tasks = self.seen.values().filter(|pod| is_active(pod) && !self.pending.deletes.contains(&pod.uid));
+            tasks.into_iter().any(|pod| pod.pinned_to.as_deref() == Some(node))
+        };
+        let eligible = |node: &&NodeFact| {
+            node.takes_new_tasks(self.tolerations()) || (!node.is_draining() && has_task(&node.name))
+        };
+        self.nodes.values().filter(eligible).count()
+    }
+
+    fn tolerations(&self) -> &[Toleration] {
+        match &self.service.scheduling {
+            Scheduling::Replica => &[],
+            Scheduling::Daemon { constraints: _, tolerations } => tolerations,
+        }
+    }
+
+    fn perform(&mut self, action: &Action, bounds: Bounds) -> Outcome {
         match action {
             Action::StartTask(Start { key, revision, images: _, node, on_freed_place: _ }) => {
                 let mut fact = healthy_task(*key);
@@ -271,10 +308,20 @@ impl World {
                     .values()
                     .find(|pod| is_active(pod) && (pod.key.deployment, pod.key.slot) == (key.deployment, key.slot));
                 assert_eq!(twin, None, "the slot of {key:?} is taken");
+                if let Some(node) = &fact.pinned_to {
+                    let there = self.pods.values().find(|pod| pod.pinned_to.as_ref() == Some(node));
+                    assert_eq!(there, None, "the node {node} has a task, if only one that stops");
+                    assert!(self.nodes[&**node].takes_new_tasks(self.tolerations()), "{node} takes no task");
+                }
                 self.unannounced.started.push(fact.task_id());
                 self.pods.insert(fact.pod.clone(), fact);
                 let active = self.pods.values().filter(|pod| is_active(pod)).count();
-                assert!(active <= bounds.ceiling, "{active} tasks, and the ceiling is {}", bounds.ceiling);
+                let has_ceiling = self.service.scheduling == Scheduling::Replica;
+                assert!(
+                    active <= bounds.ceiling || !has_ceiling,
+                    "{active} tasks, and the ceiling is {}",
+                    bounds.ceiling
+                );
             }
             Action::StopTask(stop) | Action::EvictTask(stop) => {
                 let healthy = |pods: &BTreeMap<String, TaskFact>| {
@@ -285,6 +332,8 @@ impl World {
                 if pod.uid != stop.uid || stop.resource_version.as_ref().is_some_and(|at| *at != pod.resource_version) {
                     return Outcome::Refused;
                 }
+                let node = pod.pinned_to.as_ref().map(|node| self.nodes.get(&**node));
+                let must_leave = node.is_some_and(|node| node.is_none_or(NodeFact::is_draining));
                 pod.presence = Presence::Stopping;
                 pod.stopped_for = Some(stop.cause.clone());
                 self.causes.insert(stop.uid.clone(), stop.cause.clone());
@@ -292,7 +341,7 @@ impl World {
                 self.unannounced.stopped.push(pod.task_id());
                 let after = healthy(&self.pods);
                 assert!(
-                    after == before || after >= bounds.floor,
+                    after == before || after >= bounds.floor || must_leave,
                     "{after} healthy tasks, and the floor is {}",
                     bounds.floor
                 );

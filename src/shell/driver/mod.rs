@@ -1,6 +1,7 @@
 //! One pass over an object, the same for all kinds: observe, plan, act. Its status is written beside the passes that follow.
 
 mod queue;
+mod reconciler;
 mod run;
 
 use std::collections::HashMap;
@@ -12,18 +13,16 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DeserializeGuard;
-use kube::{Api, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::{Resource, ResourceExt};
 
 use crate::api::conditions::{Conditions, Reason, Summary, keep_order};
 use crate::api::names::Uid;
-use crate::domain::Plan;
 use crate::shell::Context;
 use crate::shell::writer::{self, WriteError};
 use crate::shell::written::{Newest, Written};
+
+pub use reconciler::{Performed, Reconciler};
 
 /// First and longest wait after a pass that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
@@ -31,89 +30,6 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 const CONFLICT_BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 /// How long a pass may take; one that hangs must not be the last one for its object.
 const TIME_LIMIT: Duration = Duration::from_mins(2);
-
-/// What a controller adds to the driver.
-pub trait Reconciler: Send + Sync + 'static {
-    /// The kind.
-    type Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
-    /// What is observed besides the object itself.
-    type Observed: Send + Sync;
-    /// A write.
-    type Action: Send + Sync;
-    /// The status.
-    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync + 'static;
-
-    /// The field manager of the status.
-    const FIELD_MANAGER: &'static str;
-    /// The finalizer that holds an object while its plan says so.
-    const FINALIZER: Option<&'static str>;
-    /// How long two writes of one object's status are apart, at the least. A rollout changes the counts with every task, and
-    /// must not cost a write for each.
-    const STATUS_INTERVAL: Duration;
-
-    /// How long before `after` may replace `before`, where that depends on what has changed.
-    fn status_interval(before: &Self::Status, after: &Self::Status) -> Duration {
-        let _ = (before, after);
-        Self::STATUS_INTERVAL
-    }
-    /// The API of the kind, in a namespace where it has one.
-    fn api(context: &Context, namespace: Option<&str>) -> Api<Self::Object>;
-    /// The status in the object.
-    fn status(object: &Self::Object) -> Option<&Self::Status>;
-    /// The conditions in a status.
-    fn conditions(status: &mut Self::Status) -> &mut Vec<Condition>;
-    /// Reads the caches.
-    fn observe(context: &Context, object: &Self::Object) -> impl Future<Output = Self::Observed> + Send;
-    /// Decides. Pure.
-    fn plan(
-        object: &Self::Object,
-        status: &Self::Status,
-        seen: &Self::Observed,
-        now: Timestamp,
-    ) -> Plan<Self::Action, Self::Status>;
-    /// Whether status has to say so before anything is done about it: the write fails if what was decided was decided from an
-    /// older state of the object than there is.
-    fn is_told_first(before: &Self::Status, after: &Self::Status) -> bool {
-        let _ = (before, after);
-        false
-    }
-    /// Acts.
-    fn perform(
-        context: &Context,
-        object: &Self::Object,
-        seen: &Self::Observed,
-        actions: Vec<Self::Action>,
-    ) -> impl Future<Output = Result<Performed, WriteError>> + Send;
-    /// Status now says what the plan said it should.
-    fn told(
-        context: &Context,
-        object: &Self::Object,
-        seen: &Self::Observed,
-        before: &Self::Status,
-        after: &Self::Status,
-    ) -> impl Future<Output = ()> + Send {
-        let _ = (context, object, seen, before, after);
-        std::future::ready(())
-    }
-    /// How soon to look again although nothing has happened: something that should happen may have been missed.
-    fn look_again(context: &Context, uid: &Uid) -> Option<Duration> {
-        let _ = (context, uid);
-        None
-    }
-    /// The object is gone.
-    fn gone(context: &Context, uid: &Uid) {
-        let _ = (context, uid);
-    }
-}
-
-/// How much of what was planned has been done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Performed {
-    /// All of it.
-    All,
-    /// As much as one pass does. The next one is to go on at once.
-    Part,
-}
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +71,8 @@ struct Write<R: Reconciler> {
     seen: R::Observed,
     before: Arc<R::Status>,
     after: Arc<R::Status>,
+    /// Whether the pass has failed that it tells of: that it could be told is no success.
+    of_failure: bool,
 }
 
 /// Drives the passes over the objects of one kind.
@@ -214,7 +132,7 @@ impl<R: Reconciler> Driver<R> {
 
     /// Writes a status, guarded in the same way. Returns how long to wait after a failure.
     async fn write(&self, write: Write<R>) -> Option<Duration> {
-        let Write { object, uid, version, seen, before, after } = write;
+        let Write { object, uid, version, seen, before, after, of_failure } = write;
         let Ok(read) = &object.0 else { return None };
         let written = async {
             self.write_status(read, &uid, &version, &seen, &before, after).await?;
@@ -222,7 +140,9 @@ impl<R: Reconciler> Driver<R> {
         };
         match guarded(written).await {
             Ok(()) => {
-                self.succeeded(&object);
+                if !of_failure {
+                    self.succeeded(&object);
+                }
                 None
             }
             Err(error) => {
@@ -337,7 +257,8 @@ impl<R: Reconciler> Driver<R> {
         } else if wait.is_zero() {
             self.written.begin(&uid);
             let (before, after) = (Arc::new(before.clone()), Arc::new(after));
-            write = Some(Write { object: guard.clone(), uid, version, seen, before, after });
+            let of_failure = acted.is_err();
+            write = Some(Write { object: guard.clone(), uid, version, seen, before, after, of_failure });
         }
         let after = wakes.into_iter().min();
         Ok(match (acted, write) {

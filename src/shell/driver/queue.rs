@@ -17,6 +17,16 @@ use tokio_util::time::delay_queue::Key;
 /// long waits for nothing.
 const PACE: Duration = Duration::from_millis(5);
 
+/// The farthest time that is waited for: the timer panics at those that are more than two years away. An object whose time is farther
+/// has a pass in between, which finds nothing to do. A task may be protected until the year 2100.
+const FARTHEST: Duration = Duration::from_hours(24 * 30);
+
+/// The time after a while, or the farthest one.
+fn time_after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait.min(FARTHEST)).unwrap_or(now)
+}
+
 /// Objects that want a pass. Each has one at a time, and however often it asks meanwhile, one more after it.
 #[derive(Debug)]
 pub(super) struct Queue<K> {
@@ -59,10 +69,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// An object wants a pass after a while, if it does not get one sooner.
     pub(super) fn push_later(&mut self, object: K, after: Duration) {
-        // Of a time that no clock will show nobody has to be told.
-        if let Some(wanted) = Instant::now().checked_add(after) {
-            self.push_at(object, wanted);
-        }
+        self.push_at(object, time_after(after));
     }
 
     fn push_at(&mut self, object: K, wanted: Instant) {
@@ -104,7 +111,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         let Some(turn) = self.turns.get_mut(object) else { return };
         let State::Now { again: asked } = turn.state else { return };
         turn.state = State::Idle;
-        let after = after.and_then(|after| Instant::now().checked_add(after));
+        let after = after.map(time_after);
         if let Some(wanted) = [asked, after].into_iter().flatten().min() {
             self.push_at(object.clone(), wanted);
         }
@@ -199,5 +206,20 @@ mod tests {
         queue.finished(&"a", None);
         let nothing = tokio::time::timeout(Duration::from_mins(1), queue.due()).await;
         assert!(nothing.is_err(), "its time of before does not count any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_whose_time_is_farther_away_than_any_timer_goes_has_a_pass_in_between() {
+        let mut queue = Queue::new();
+        for far in [Duration::from_hours(24 * 365 * 70), Duration::MAX] {
+            queue.push("a");
+            queue.next();
+            queue.push_later("a", far);
+            queue.finished(&"a", Some(far));
+            let began = Instant::now();
+            queue.due().await;
+            assert_eq!((queue.next(), began.elapsed()), (Some("a"), FARTHEST));
+            queue.forget(&"a");
+        }
     }
 }

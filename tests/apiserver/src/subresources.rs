@@ -62,15 +62,17 @@ impl Machine {
         let counts = !matches!(object::text(&live, "/status/phase"), "Pending" | "Succeeded" | "Failed")
             && !object::is_deleting(&live);
         if counts {
-            self.check_budgets(call, &live)?;
+            self.take_from_budget(call, &live)?;
         }
         let options = call.body.get("deleteOptions").cloned().unwrap_or_default();
         self.delete(call, &options)?;
         Ok(json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }))
     }
 
-    /// Nobody here keeps the status of a budget; what it says is taken as it is.
-    fn check_budgets(&self, call: &Call, pod: &Value) -> Result<(), Failure> {
+    /// Nobody here keeps the status of a budget; what it says is taken as it is, and each eviction is taken off it at once: whoever
+    /// keeps it may be late.
+    fn take_from_budget(&mut self, call: &Call, pod: &Value) -> Result<(), Failure> {
+        let mut taken = Vec::new();
         for (key, budget) in self.store.of("poddisruptionbudgets.policy") {
             let labels = budget.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
             let terms: Vec<String> = labels
@@ -79,11 +81,21 @@ impl Machine {
                 .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
                 .collect();
             let selector = Selector::parse(Some(&terms.join(",")), None)?;
+            if key.namespace != call.namespace || !selector.matches(pod) {
+                continue;
+            }
             let allowed = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64).unwrap_or(0);
-            if key.namespace == call.namespace && selector.matches(pod) && allowed <= 0 {
+            if allowed <= 0 {
                 let message = "Cannot evict pod as it would violate the pod's disruption budget.";
                 return Err(Failure::new(429, "TooManyRequests", message));
             }
+            let mut left = (**budget).clone();
+            set_at(&mut left, "/status/disruptionsAllowed", json!(allowed - 1));
+            taken.push((key.clone(), left));
+        }
+        for (key, left) in taken {
+            let managers = self.store.managers(&key).to_vec();
+            self.commit(call, &key, Some(left), managers);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
 use crate::domain::placement::strategy::{Resource, Strategy};
 use crate::domain::service::Action;
-use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy};
-use crate::domain::task::{Checks, Gate, TaskState};
+use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy, warming};
+use crate::domain::task::TaskState;
 
 /// A node that drains.
 fn draining(name: &str) -> (String, NodeFact) {
@@ -93,10 +93,7 @@ fn tasks_in_their_first_40_seconds_do_not_wait_for_unhealthy_ones_to_go() {
         world.change(pod, unhealthy());
     }
     for pod in &old[2..] {
-        let now = Some(world.now);
-        let checks =
-            Checks { running_since: now, passing: true, passing_changed_at: now, gate: Gate::Running, targets: vec![] };
-        world.change(pod, TaskState::Running(checks));
+        world.change(pod, warming(world.now));
     }
     world.step();
     world.change_all(2, &healthy());
@@ -125,6 +122,22 @@ fn an_old_task_that_exits_is_replaced_while_the_new_revision_cannot_start() {
     world.change(&lost, exited());
     world.step();
     assert_eq!(world.active_of(1).len(), 2, "not below the floor for want of a revision that works");
+}
+
+#[test]
+fn while_the_new_revision_has_to_wait_the_old_one_starts_whatever_the_floor_lacks() {
+    let mut world = running(4, 25, 100);
+    world.service = service(2, 4, 25, 100);
+    for _ in 0..4 {
+        world.step();
+        world.finish_stops();
+        world.change_all(2, &exited());
+        world.step();
+    }
+    assert_eq!((world.ready().0, world.active_of(1).len()), ("LaunchThrottled", 1));
+    world.service.minimum_healthy_percent = 75;
+    world.step();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (3, 0));
 }
 
 #[test]

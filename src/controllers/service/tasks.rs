@@ -1,0 +1,134 @@
+//! The writes to the tasks of a service.
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, ResourceExt};
+
+use crate::api::names::{TaskId, Uid};
+use crate::api::{Service, labels};
+use crate::controllers::service::{LOOK_LIMIT, Seen};
+use crate::domain::facts::StopCause;
+use crate::domain::pod::{self, ServiceOwner};
+use crate::domain::service::{Start, Stop};
+use crate::shell::Context;
+use crate::shell::cache::{Overdue, TaskPod};
+use crate::shell::writer::{self, Deleted, WriteError};
+
+/// Most looks at pods at once.
+const LOOKS_MAX: usize = 64;
+
+/// A write whose outcome the watch has not shown for long: we look for ourselves.
+pub(super) async fn look_for_overdue(context: &Context, object: &Service, uid: &Uid) {
+    let pods: Api<TaskPod> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let looks =
+        context.caches.tasks.overdue(uid).into_iter().take(LOOKS_MAX).map(async |overdue| match tokio::time::timeout(
+            LOOK_LIMIT,
+            pods.get_metadata_opt(overdue.pod()),
+        )
+        .await
+        {
+            Ok(Ok(pod)) => {
+                // One that does not say any more which task it is, the watch will never show.
+                let pod = pod.filter(|pod| matches!(overdue, Overdue::Delete { .. }) || is_task_of(&pod.metadata, uid));
+                let found = pod
+                    .map(|pod| (Uid(pod.metadata.uid.unwrap_or_default()), pod.metadata.deletion_timestamp.is_some()));
+                let found = found.as_ref().map(|(uid, deleting)| (uid, *deleting));
+                context.caches.tasks.looked(uid, &overdue, found);
+            }
+            Ok(Err(error)) => tracing::warn!(pod = overdue.pod(), %error, "a task in flight could not be looked at"),
+            Err(_) => tracing::warn!(pod = overdue.pod(), "a look at a task in flight got no answer"),
+        });
+    join_all(looks).await;
+}
+
+/// Whether a pod still says that it is a task of a service.
+fn is_task_of(pod: &ObjectMeta, service: &Uid) -> bool {
+    let managed_by = pod.labels.as_ref().and_then(|labels| labels.get(labels::MANAGED_BY));
+    managed_by.is_some_and(|by| by == labels::MANAGED_BY_LONGSHORE)
+        && key_annotations(pod).iter().all(Option::is_some)
+        && is_owned_by(pod, service)
+}
+
+fn is_owned_by(pod: &ObjectMeta, service: &Uid) -> bool {
+    let mut owners = pod.owner_references.iter().flatten();
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == service.0)
+}
+
+/// What says which task a pod is.
+fn key_annotations(pod: &ObjectMeta) -> [Option<&String>; 3] {
+    let annotation = |name| pod.annotations.as_ref().and_then(|annotations| annotations.get(name));
+    let deployment = pod.labels.as_ref().and_then(|labels| labels.get(labels::DEPLOYMENT));
+    [deployment, annotation(labels::SLOT), annotation(labels::ATTEMPT)]
+}
+
+/// Writes to the tasks of one service. Each is entered as in flight before it is sent, and stays so until the watch shows it;
+/// only a clear refusal takes it back.
+pub(super) struct Tasks<'a> {
+    pub(super) api: Api<Pod>,
+    pub(super) context: &'a Context,
+    pub(super) seen: &'a Seen,
+    pub(super) owner: ServiceOwner,
+}
+
+impl Tasks<'_> {
+    pub(super) async fn stop(&self, stop: &Stop) -> Result<(), WriteError> {
+        let version = stop.resource_version.as_deref();
+        self.stop_by(stop, writer::delete(&self.api, &stop.pod, &stop.uid, version)).await
+    }
+
+    pub(super) async fn evict(&self, stop: &Stop) -> Result<(), WriteError> {
+        self.stop_by(stop, writer::evict(&self.api, &stop.pod, &stop.uid)).await
+    }
+
+    async fn stop_by(
+        &self,
+        stop: &Stop,
+        write: impl Future<Output = Result<Deleted, WriteError>>,
+    ) -> Result<(), WriteError> {
+        let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        index.deleting(service, &stop.pod, &stop.uid, stop.cause.clone());
+        let outcome = write.await;
+        match &outcome {
+            Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),
+            Err(error) if error.is_certain() => index.not_deleted(service, &stop.uid),
+            // Of a pod that was gone before the watch has told already, or is late.
+            Ok(Deleted::Before) | Err(_) => index.uncertain(service, &stop.pod),
+        }
+        outcome.map(|_| ())
+    }
+
+    pub(super) async fn forget(&self, pod: &str, uid: &Uid) -> Result<(), WriteError> {
+        let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        index.deleting(service, pod, uid, StopCause::Ended);
+        let outcome = writer::delete(&self.api, pod, uid, None).await;
+        match &outcome {
+            Ok(Deleted::Now) => {}
+            Err(error) if error.is_certain() => index.not_deleted(service, uid),
+            Ok(Deleted::Before) | Err(_) => index.uncertain(service, pod),
+        }
+        outcome.map(|_| ())
+    }
+
+    pub(super) async fn start(&self, start: &Start) -> Result<(), WriteError> {
+        let Some(definition) = self.seen.definitions.get(&start.revision) else { return Ok(()) };
+        let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        let mut pod = (self.context.build_pod)(definition, &self.owner, start);
+        if let Some(secrets) = self.seen.secrets.get(&start.revision) {
+            pod::secrets::add(&mut pod, secrets);
+        }
+        let name = pod.name_any();
+        let same = |existing: &ObjectMeta| {
+            // A pod whose labels or annotations somebody has changed is counted as another task, or as none.
+            is_task_of(existing, service) && key_annotations(existing) == key_annotations(&pod.metadata)
+        };
+        index.creating(service, &name, start.key);
+        let outcome = writer::create(&self.api, &pod, same).await;
+        match &outcome {
+            Ok(()) => index.created(service, TaskId::of_pod(&name)),
+            Err(error) if error.is_certain() => index.not_created(service, &name),
+            Err(_) => index.uncertain(service, &name),
+        }
+        outcome
+    }
+}
