@@ -239,7 +239,7 @@ impl Run {
         stop: CancellationToken,
     ) -> Ended {
         let events = Events::new(client.clone(), self.pod_name.clone());
-        let probed = features::probe(&client, scopes.first().map(|(scope, _)| scope));
+        let probed = Box::pin(features::probe(&client, scopes.first().map(|(scope, _)| scope)));
         let Some(features) = stop.run_until_cancelled(probed).await else { return Ended::Finished };
         let runs = scopes.into_iter().enumerate().map(|(n, (scope, ready))| {
             controllers::run::run(
