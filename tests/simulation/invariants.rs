@@ -241,6 +241,9 @@ impl Ledger {
         let named = text(&commit.call.body, pointer);
         self.require(named == uid(pod), "I4", || format!("the delete of {name} does not carry its uid"));
         let Some(owner) = service_of(pod).map(str::to_owned) else {
+            self.require(!name.starts_with("planted"), "I4", || {
+                format!("{name} is another controller's, and is deleted")
+            });
             let tampered = "somebody has changed what it says of itself since";
             self.note(&format!("{actor} deletes {name}: {tampered}"));
             return;
