@@ -98,7 +98,9 @@ impl Monkey {
             world.act("monkey", Verb::Merge, PODS, name(task), None, patch);
         } else {
             self.made += 1;
-            owners.iter_mut().for_each(|owner| owner["controller"] = json!(false));
+            for owner in &mut owners {
+                owner["controller"] = json!(false);
+            }
             owners.push(foreign(true));
             let metadata = json!({
                 "name": format!("planted-{}", self.made), "ownerReferences": owners,

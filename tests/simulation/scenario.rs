@@ -229,7 +229,9 @@ impl Cast {
         self.people.calm_down(&self.world);
         self.daemons.iter_mut().for_each(|people| people.calm_down(&self.world));
         self.controls.iter_mut().for_each(|people| people.calm_down(&self.world));
-        self.budgets.take().into_iter().for_each(|mut drain| drain.end_drain(&self.world));
+        if let Some(mut drain) = self.budgets.take() {
+            drain.end_drain(&self.world);
+        }
     }
 
     /// Everything becomes right within the bound, or it is told what does not.
