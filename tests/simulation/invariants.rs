@@ -27,6 +27,7 @@ const WRITES_A_MINUTE: usize = 240;
 const KEPT: usize = 60;
 
 /// What has been seen so far.
+#[expect(clippy::struct_excessive_bools, reason = "two are of the world, two of whoever reads")]
 pub(crate) struct Ledger {
     began: Instant,
     /// What broke.

@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_mins(10);
 /// How late the last of the late events may come.
 const STRAGGLERS: Duration = Duration::from_secs(100);
 /// How long a watch lasts, if nothing else ends it: what it has withheld comes with the next one.
-const WATCH_LASTS: Duration = Duration::from_secs(300);
+const WATCH_LASTS: Duration = Duration::from_mins(5);
 /// How long nothing was written when it counts as right.
 const SETTLED: Duration = Duration::from_secs(20);
 
