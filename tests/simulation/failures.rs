@@ -63,11 +63,15 @@ impl Failures {
     }
 
     /// What is wrong with what a service's status says of its breakers.
-    pub(crate) fn judge(&self, before: &Value, after: &Value) -> Option<String> {
+    pub(crate) fn judge(&mut self, before: &Value, after: &Value) -> Option<String> {
         let all = |service: &Value| -> Vec<Value> {
             service.pointer("/status/deployments").and_then(Value::as_array).cloned().unwrap_or_default()
         };
         let previous = all(before);
+        // A circuit breaker that is switched on counts from nothing.
+        let is_off = |one: &&Value| text(one, "/deploymentCircuitBreaker/status") == "DISABLED";
+        let off = previous.iter().filter(is_off).map(|one| text(one, "/id").trim_start_matches("ecs-svc/").to_owned());
+        self.recovered.extend(off);
         all(after).iter().find_map(|deployment| {
             let id = text(deployment, "/id").trim_start_matches("ecs-svc/");
             let breaker = deployment.get("deploymentCircuitBreaker")?;

@@ -9,6 +9,7 @@ use longshore_test_apiserver::{Call, Change, Commit, Failure, Observer, Store, V
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::controls::paused;
 use crate::failures::Failures;
 use crate::promises::Promises;
 use crate::scheduler::hash;
@@ -26,6 +27,7 @@ const WRITES_A_MINUTE: usize = 240;
 const KEPT: usize = 60;
 
 /// What has been seen so far.
+#[expect(clippy::struct_excessive_bools, reason = "two are of the world, two of whoever reads")]
 pub(crate) struct Ledger {
     began: Instant,
     /// What broke.
@@ -241,6 +243,9 @@ impl Ledger {
         let named = text(&commit.call.body, pointer);
         self.require(named == uid(pod), "I4", || format!("the delete of {name} does not carry its uid"));
         let Some(owner) = service_of(pod).map(str::to_owned) else {
+            self.require(!name.starts_with("planted"), "I4", || {
+                format!("{name} is another controller's, and is deleted")
+            });
             let tampered = "somebody has changed what it says of itself since";
             self.note(&format!("{actor} deletes {name}: {tampered}"));
             return;
@@ -257,10 +262,12 @@ impl Ledger {
         let together = view.judge(&owner, pod, &all).map_err(|verdict| format!("with those of others, {verdict}"));
         let is_replica = annotation(pod, labels::NODE).is_empty() && !self.lenient;
         let stays = is_replica && !view.is_leaving(pod);
+        // The pass may have begun with another deployment, and told of it, before it stops anything.
+        let pauses = view.paused(&owner).is_some_and(|id| service.and_then(|service| paused(service)) == Some(id));
         let asks_nobody = commit.call.verb == Verb::Delete && !self.is_clock_off && self.counts_for_long(pod);
         let wrong = |is_so: bool, what: &str| if is_so { Err(what.to_owned()) } else { Ok(()) };
         let verdicts = [
-            ("Pause", wrong(stays && view.paused(&owner).is_some(), "the deployment pauses")),
+            ("Pause", wrong(stays && pauses, "the deployment pauses")),
             ("Protection", wrong(stays && view.is_protected(pod), "it is protected")),
             ("Drain", wrong(is_replica && asks_nobody && view.drains(pod), "its node drains, and no budget is asked")),
             ("I2", own),

@@ -34,6 +34,8 @@ enum Fate {
 /// A pod, as its kubelet knows it.
 struct Known {
     fate: Fate,
+    refusal: &'static str,
+    vain: &'static str,
     /// What its containers' images turned out to be.
     image_ids: Vec<String>,
     bound: Timestamp,
@@ -67,7 +69,15 @@ pub(crate) struct Kubelets {
     pub(crate) breaks: Option<String>,
     pods: BTreeMap<String, Known>,
     registry: Registry,
+    /// What is drawn for the reasons of pods that do not start, if there is more than one.
+    reasons: Option<Chance>,
+    seed: u64,
 }
+
+/// Why a kubelet does not take a pod, and why a container does not start.
+const REFUSALS: [&str; 4] = ["OutOfcpu", "NodeAffinity", "UnexpectedAdmissionError", "NodeShutdown"];
+const VAIN: [&str; 5] =
+    ["ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError"];
 
 /// What image tags mean.
 struct Registry {
@@ -103,7 +113,20 @@ impl Registry {
 impl Kubelets {
     pub(crate) fn new(seed: u64) -> Self {
         let registry = Registry { chance: Chance::new(seed, 17), tells: false, pushes: BTreeMap::new() };
-        Self { chance: Chance::new(seed, 2), trouble: 0, breaks: None, pods: BTreeMap::new(), registry }
+        Self {
+            chance: Chance::new(seed, 2),
+            trouble: 0,
+            breaks: None,
+            pods: BTreeMap::new(),
+            registry,
+            reasons: None,
+            seed,
+        }
+    }
+
+    /// From now on there may be more than one reason why a pod does not start.
+    pub(crate) fn give_reasons(&mut self, many: bool) {
+        self.reasons = many.then(|| Chance::new(self.seed, 20));
     }
 
     /// From now on container runtimes tell the digests of images.
@@ -136,6 +159,8 @@ impl Kubelets {
         let mut seconds = |most| i64::try_from(chance.between(1, most)).unwrap_or(1);
         Known {
             fate,
+            refusal: REFUSALS[0],
+            vain: VAIN[0],
             image_ids: Vec::new(),
             bound: now,
             start_after: seconds(4),
@@ -159,6 +184,10 @@ impl Kubelets {
                 let mut known = self.meet(now);
                 let containers = pod.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
                 let id = |container: &Value| self.registry.image_id(text(container, "/image"), self.trouble);
+                if let Some(chance) = &mut self.reasons {
+                    known.refusal = chance.one_of(&REFUSALS).copied().unwrap_or(known.refusal);
+                    known.vain = chance.one_of(&VAIN).copied().unwrap_or(known.vain);
+                }
                 known.image_ids = containers.map(id).collect();
                 let image = text(pod, "/spec/containers/0/image");
                 if self.breaks.as_deref() == Some(image) {
@@ -204,7 +233,7 @@ impl Known {
         }
         let runs = match self.fate {
             Fate::Rejected => return State::Rejected,
-            Fate::NoImage => return State::Waiting("ImagePullBackOff"),
+            Fate::NoImage => return State::Waiting(self.vain),
             _ => since(*self.running_since.get_or_insert(now)),
         };
         let ready = runs >= self.ready_after;
@@ -225,7 +254,7 @@ impl Known {
         let started = self.running_since.unwrap_or(now).to_string();
         let (phase, ready, state) = match state {
             State::Rejected => {
-                return json!({ "phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu" });
+                return json!({ "phase": "Failed", "reason": self.refusal, "message": "the kubelet does not take the pod" });
             }
             State::Waiting(reason) => ("Pending", false, json!({ "waiting": { "reason": reason } })),
             State::Running { ready } => ("Running", ready, json!({ "running": { "startedAt": started } })),

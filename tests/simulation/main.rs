@@ -16,6 +16,7 @@ mod budgets;
 mod controls;
 mod convergence;
 mod daemons;
+mod deletions;
 mod failures;
 mod faults;
 mod invariants;

@@ -7,7 +7,7 @@ use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
-use crate::task::{PODS, SERVICES, name};
+use crate::task::{CLUSTERS, PODS, SERVICES, name, service_of, uid};
 use crate::world::World;
 
 /// The condition that another controller has on services.
@@ -17,16 +17,20 @@ pub(crate) const FOREIGN_CONDITION: &str = "Audited";
 pub(crate) struct Monkey {
     chance: Chance,
     services: Chance,
+    owners: Chance,
     made: u64,
 }
 
 impl Monkey {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { chance: Chance::new(seed, 5), services: Chance::new(seed, 10), made: 0 }
+        Self { chance: Chance::new(seed, 5), services: Chance::new(seed, 10), owners: Chance::new(seed, 21), made: 0 }
     }
 
     pub(crate) fn step(&mut self, world: &World) {
         self.mark_a_service(world);
+        if self.owners.happens(8) {
+            self.own(world);
+        }
         if !self.chance.happens(20) {
             return;
         }
@@ -70,6 +74,40 @@ impl Monkey {
                 "status": { "conditions": [condition] },
             });
             world.act("auditor", Verb::Apply, SERVICES, name(service), Some("status"), status);
+        }
+    }
+
+    /// A task gets a second owner, which makes it nobody else's task; or there is a pod that says all that a task says, and another
+    /// controller owns it.
+    fn own(&mut self, world: &World) {
+        let (pods, cluster) = world.server.read(|store| {
+            let tasks = store.all(PODS).filter(|pod| service_of(pod).is_some()).cloned();
+            (tasks.collect::<Vec<Arc<Value>>>(), store.all(CLUSTERS).next().cloned())
+        });
+        let (Some(task), Some(cluster)) = (self.owners.one_of(&pods), cluster) else { return };
+        let foreign = |controls: bool| {
+            json!({
+                "apiVersion": cluster["apiVersion"], "kind": "Cluster", "name": name(&cluster), "uid": uid(&cluster),
+                "controller": controls,
+            })
+        };
+        let mut owners = task["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+        if self.owners.happens(500) {
+            owners.push(foreign(false));
+            let patch = json!({ "metadata": { "ownerReferences": owners } });
+            world.act("monkey", Verb::Merge, PODS, name(task), None, patch);
+        } else {
+            self.made += 1;
+            for owner in &mut owners {
+                owner["controller"] = json!(false);
+            }
+            owners.push(foreign(true));
+            let metadata = json!({
+                "name": format!("planted-{}", self.made), "ownerReferences": owners,
+                "labels": task["metadata"]["labels"], "annotations": task["metadata"]["annotations"],
+            });
+            let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": { "containers": task["spec"]["containers"] } });
+            world.act("monkey", Verb::Create, PODS, "", None, pod);
         }
     }
 

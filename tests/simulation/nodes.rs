@@ -84,7 +84,9 @@ impl Nodes {
         match self.chance.below(8) {
             0 | 1 => {
                 let free = (0..MOST).find(|number| !nodes.contains(&format!("node-{number}")));
-                free.into_iter().for_each(|number| join(world, number));
+                if let Some(number) = free {
+                    join(world, number);
+                }
             }
             2 | 3 => cordon(world, &node, self.chance.happens(700)),
             4 => {

@@ -31,10 +31,10 @@ pub(crate) enum Begins {
 
 impl Operator {
     /// Starts one. Each has a name of its own, as each process has.
-    pub(crate) fn start(world: &World, name: &str, build_pod: PodBuilder, begins: Begins) -> Self {
+    pub(crate) fn start(world: &World, (name, number): (&str, usize), build_pod: PodBuilder, begins: Begins) -> Self {
         let client = world.server.client(name);
         let stop = CancellationToken::new();
-        let inputs = Inputs { clock: Clock::new(world.clock()), build_pod, features: Features::ALL };
+        let inputs = Inputs { clock: Clock::new(world.clock(number)), build_pod, features: Features::ALL };
         let running = match begins {
             Begins::AtOnce => {
                 let work = Box::pin(work(client, name, stop.clone(), inputs));

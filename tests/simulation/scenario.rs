@@ -33,6 +33,8 @@ const BOUND: Duration = Duration::from_mins(20);
 const QUIET: Duration = Duration::from_mins(10);
 /// How late the last of the late events may come.
 const STRAGGLERS: Duration = Duration::from_secs(100);
+/// How long a watch lasts, if nothing else ends it: what it has withheld comes with the next one.
+const WATCH_LASTS: Duration = Duration::from_mins(5);
 /// How long nothing was written when it counts as right.
 const SETTLED: Duration = Duration::from_secs(20);
 
@@ -78,6 +80,10 @@ pub(crate) async fn of_seed(seed: u64, election: bool) -> Outcome {
     cast.daemons = classes.daemons.then(|| People::of_daemons(seed));
     cast.controls = classes.controls.then(|| Controls::new(seed));
     cast.budgets = classes.budgets.then(|| Budgets::new(&cast.world, seed));
+    cast.kubelets.give_reasons(classes.reasons);
+    if classes.drifts {
+        cast.world.drift(seed);
+    }
     if classes.digests {
         cast.kubelets.tell_digests();
     }
@@ -140,7 +146,7 @@ impl Cast {
         self.started += 1;
         self.operators.push(Operator::start(
             &self.world,
-            &format!("operator-{}", self.started),
+            (&format!("operator-{}", self.started), self.started),
             self.build_pod,
             self.begins,
         ));
@@ -207,10 +213,10 @@ impl Cast {
     /// No more trouble from now on.
     pub(crate) fn calm_down(&mut self) {
         lock(&self.world.ledger).note("quiet");
-        self.stragglers = STRAGGLERS;
         let classes = lock(&self.world.faults.0).classes;
+        self.stragglers = if classes.silences { WATCH_LASTS } else { STRAGGLERS };
         self.world.let_fail(classes.calm());
-        self.world.jump(SignedDuration::ZERO);
+        self.world.set_clocks_right();
         let mut control = lock(&self.world.faults.0);
         control.interrupt = None;
         control.lose_leases(Duration::ZERO);
@@ -223,7 +229,9 @@ impl Cast {
         self.people.calm_down(&self.world);
         self.daemons.iter_mut().for_each(|people| people.calm_down(&self.world));
         self.controls.iter_mut().for_each(|people| people.calm_down(&self.world));
-        self.budgets.take().into_iter().for_each(|mut drain| drain.end_drain(&self.world));
+        if let Some(mut drain) = self.budgets.take() {
+            drain.end_drain(&self.world);
+        }
     }
 
     /// Everything becomes right within the bound, or it is told what does not.

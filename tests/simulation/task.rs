@@ -88,7 +88,8 @@ pub(crate) fn service_of(pod: &Value) -> Option<&str> {
         && !label(pod, labels::DEPLOYMENT).is_empty()
         && !annotation(pod, labels::SLOT).is_empty();
     let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let owner = owners.into_iter().flatten().find(|owner| text(owner, "/kind") == "Service");
+    let controls = |owner: &&Value| text(owner, "/kind") == "Service" && owner["controller"] == true;
+    let owner = owners.into_iter().flatten().find(controls);
     owner.map(uid_of_reference).filter(|_| says_so)
 }
 

@@ -128,6 +128,8 @@ fn started(pod: &Value) -> Value {
     for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
         let tag = text(container, "/image").split('@').next().unwrap_or_default().to_owned();
         container["image"] = json!(tag);
+        // That of a tag may be another than that of a digest.
+        container["imagePullPolicy"] = Value::Null;
     }
     json!({
         "family": family,

@@ -24,6 +24,8 @@ pub(crate) struct View {
     now: State,
     /// Services as they were until some time ago.
     past: Vec<(Instant, Arc<Value>)>,
+    /// The same of nodes.
+    past_nodes: Vec<(Instant, Arc<Value>)>,
     /// Since when it has been known of pods that they are protected.
     protected: BTreeMap<String, Instant>,
     /// The same of nodes that drain.
@@ -83,12 +85,6 @@ impl State {
         let waits = is_draining(node) && self.pods.values().any(|pod| is_replica(&pod) && is_live(pod));
         !satisfies(service, node) || (is_draining(node) && !waits)
     }
-
-    /// Whether a node may get a task of a service.
-    fn takes_task(&self, owner: &str, node: &str) -> bool {
-        let node = self.nodes.get(node);
-        node.zip(self.service(owner)).is_some_and(|(node, service)| takes_tasks(service, node))
-    }
 }
 
 impl View {
@@ -115,6 +111,10 @@ impl View {
         if resource == SERVICES {
             self.past.retain(|(until, _)| until.elapsed() < PASS);
             self.past.extend(objects.get(name(object)).map(|old| (Instant::now(), old.clone())));
+        }
+        if resource == NODES {
+            self.past_nodes.retain(|(until, _)| until.elapsed() < PASS);
+            self.past_nodes.extend(objects.get(name(object)).map(|old| (Instant::now(), old.clone())));
         }
         if resource == PODS {
             let until = annotation(object, labels::PROTECTED_UNTIL).parse().unwrap_or(Timestamp::MIN);
@@ -149,9 +149,15 @@ impl View {
         self.before.judge(owner, stopped, deleted).or_else(|_| self.now.judge(owner, stopped, deleted))
     }
 
-    /// Whether a node may get a DAEMON task in one of the two states.
+    /// Whether a node might get a DAEMON task when a pass was planned that is not over yet.
     pub(crate) fn takes_task(&self, owner: &str, node: &str) -> bool {
-        self.before.takes_task(owner, node) || self.now.takes_task(owner, node)
+        let (nodes, services) = (self.past_nodes.iter(), self.past.iter());
+        let lately = |at: &Instant| at.elapsed() < PASS;
+        let nodes = nodes.filter(|(until, one)| lately(until) && name(one) == node).map(|(_, one)| one);
+        let services = services.filter(|(until, one)| lately(until) && uid(one) == owner).map(|(_, one)| &**one);
+        let services: Vec<&Value> = services.chain(self.now.service(owner)).collect();
+        let mut nodes = nodes.chain(self.now.nodes.get(node));
+        nodes.any(|node| services.iter().any(|service| takes_tasks(service, node)))
     }
 
     /// The deployment of a service that was paused when the oldest pass was planned that may not be over yet, and still is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use longshore_test_apiserver::{ApiServer, Verb};
+use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -25,6 +26,8 @@ pub(crate) struct World {
     began: Instant,
     /// How far the operators' clocks are off.
     jumped: Arc<Mutex<SignedDuration>>,
+    /// How fast they run beside the right time, one after the other, in thousandths.
+    drifts: Arc<Mutex<Vec<i32>>>,
 }
 
 /// When every simulation begins.
@@ -53,7 +56,7 @@ impl World {
         let faults = Faults::new(seed);
         server.set_faults(faults.clone());
         server.set_admission(admission::admit(faults.clone()));
-        let world = Self { server, faults, ledger, began, jumped: Arc::default() };
+        let world = Self { server, faults, ledger, began, jumped: Arc::default(), drifts: Arc::default() };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": Self::NAMESPACE } });
         world.act_on("person", Verb::Create, "namespaces", ("", ""), None, namespace);
         world
@@ -64,16 +67,37 @@ impl World {
         after(self.began.elapsed())
     }
 
-    /// The operators' clock.
-    pub(crate) fn clock(&self) -> impl Fn() -> Timestamp + Send + Sync + 'static {
-        let (began, jumped) = (self.began, self.jumped.clone());
-        move || after(began.elapsed()).saturating_add(*lock(&jumped)).unwrap()
+    /// The clock of the operator that is started as the one of a number.
+    pub(crate) fn clock(&self, number: usize) -> impl Fn() -> Timestamp + Send + Sync + 'static {
+        let (began, jumped, drifts) = (self.began, self.jumped.clone(), self.drifts.clone());
+        move || {
+            let elapsed = SignedDuration::try_from(began.elapsed()).unwrap();
+            let drifts = lock(&drifts);
+            let thousandths = drifts.get(number % drifts.len().max(1)).copied().unwrap_or(0);
+            let drifted = SignedDuration::from_millis(elapsed.as_secs() * i64::from(thousandths));
+            after(began.elapsed()).saturating_add(*lock(&jumped)).unwrap().saturating_add(drifted).unwrap()
+        }
     }
 
     /// Somebody sets the clocks of the operators' machines.
     pub(crate) fn jump(&self, off: SignedDuration) {
-        lock(&self.ledger).is_clock_off = !off.is_zero();
+        lock(&self.ledger).is_clock_off = true;
         *lock(&self.jumped) = off;
+    }
+
+    /// From now on those clocks do not run alike: one is slow, one is right, and one is twice as fast at times.
+    pub(crate) fn drift(&self, seed: u64) {
+        lock(&self.ledger).is_clock_off = true;
+        let mut chance = Chance::new(seed, 19);
+        let speeds = [-500, -20, 0, 20, 1000];
+        let drawn = (0..3).map(|_| chance.one_of(&speeds).copied().unwrap_or(0));
+        *lock(&self.drifts) = drawn.collect();
+    }
+
+    /// All clocks show the time again.
+    pub(crate) fn set_clocks_right(&self) {
+        *lock(&self.jumped) = SignedDuration::ZERO;
+        lock(&self.drifts).clear();
     }
 
     /// Lets faults of some classes happen from now on.

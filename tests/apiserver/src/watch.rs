@@ -123,6 +123,11 @@ impl Watch {
             }
             let _ = self.news.borrow_and_update();
             match self.decide() {
+                // The server ends a watch in time even if it has been silent.
+                Next::Send(at, ..) if at > self.ends => {
+                    sleep_until(self.ends).await;
+                    return None;
+                }
                 Next::Send(at, event, gone) => {
                     sleep_until(at).await;
                     if let Some(object) = event.get("object") {
