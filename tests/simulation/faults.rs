@@ -41,8 +41,6 @@
 //!   latency of each.
 //! - F13, rights that are gone for good.
 //! - F14, changes of daylight saving time: there is no local time.
-//! - F15 for anything but pods: a revision whose create is refused for long is tried again too often (I11), which has yet to be
-//!   mended.
 //! - F15, a namespace that is deleted with all that is in it, and admission that changes a pod beyond what `admission.rs` does.
 //! - F16 in a single pod after it was admitted: its spec cannot be changed.
 //! - F20, the second SIGTERM and the end of the grace period: they are the process's, and there is none here.
@@ -60,7 +58,7 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::task::{LEASES, PODS};
+use crate::task::LEASES;
 use crate::world::lock;
 
 /// How long the server cannot be asked.
@@ -251,7 +249,7 @@ impl Control {
             let absurd = || Failure::new(503, "ServiceUnavailable", "come back next month").retry_after(30 * 24 * 3600);
             return Some(if later.happens(500) { absurd() } else { Failure::new(502, "", "Bad Gateway") });
         }
-        if !self.classes.denials || call.verb != Verb::Create || call.resource.id() != PODS {
+        if !self.classes.denials || call.verb != Verb::Create {
             return None;
         }
         if let Some((until, failure)) = &self.closed_until

@@ -71,8 +71,8 @@ struct Write<R: Reconciler> {
     seen: R::Observed,
     before: Arc<R::Status>,
     after: Arc<R::Status>,
-    /// Whether the pass has failed that it tells of: that it could be told is no success.
-    of_failure: bool,
+    /// How long to wait after it, if the pass has failed that it tells of: that it could be told is no success.
+    retry_after: Option<Duration>,
 }
 
 /// Drives the passes over the objects of one kind.
@@ -127,12 +127,13 @@ impl<R: Reconciler> Driver<R> {
                 (error, None)
             }
         };
-        Next { after: Some(self.failed(&object, &error)), write }
+        let retry_after = Some(self.failed(&object, &error));
+        Next { after: retry_after, write: write.map(|write| Write { retry_after, ..write }) }
     }
 
-    /// Writes a status, guarded in the same way. Returns how long to wait after a failure.
+    /// Writes a status, guarded in the same way. Returns how long to wait after a failure, be it its own or that of the pass.
     async fn write(&self, write: Write<R>) -> Option<Duration> {
-        let Write { object, uid, version, seen, before, after, of_failure } = write;
+        let Write { object, uid, version, seen, before, after, retry_after } = write;
         let Ok(read) = &object.0 else { return None };
         let written = async {
             self.write_status(read, &uid, &version, &seen, &before, after).await?;
@@ -140,10 +141,10 @@ impl<R: Reconciler> Driver<R> {
         };
         match guarded(written).await {
             Ok(()) => {
-                if !of_failure {
+                if retry_after.is_none() {
                     self.succeeded(&object);
                 }
-                None
+                retry_after
             }
             Err(error) => {
                 self.written.failed(&uid);
@@ -177,6 +178,12 @@ impl<R: Reconciler> Driver<R> {
         if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any())) {
             passes.failures = 0;
         }
+    }
+
+    /// Whether the last pass over an object has failed: the next one comes in its own time.
+    fn is_failing(&self, object: &DeserializeGuard<R::Object>) -> bool {
+        let key = (object.namespace(), object.name_any());
+        self.lock().get(&key).is_some_and(|passes| passes.failures > 0)
     }
 
     /// Whether an object is at the version that our last write of its status has made: what that says is known already.
@@ -257,8 +264,7 @@ impl<R: Reconciler> Driver<R> {
         } else if wait.is_zero() {
             self.written.begin(&uid);
             let (before, after) = (Arc::new(before.clone()), Arc::new(after));
-            let of_failure = acted.is_err();
-            write = Some(Write { object: guard.clone(), uid, version, seen, before, after, of_failure });
+            write = Some(Write { object: guard.clone(), uid, version, seen, before, after, retry_after: None });
         }
         let after = wakes.into_iter().min();
         Ok(match (acted, write) {

@@ -35,9 +35,14 @@ where
         triggers: impl Stream<Item = Asked<R::Object>> + Send,
         stop: CancellationToken,
     ) {
-        let watch = watch.map(|object| {
-            let ours = store.get(&object).is_some_and(|found| self.is_our_write(&found));
-            (object, if ours { Urgency::Soon } else { Urgency::Now })
+        let watch = watch.filter_map(|object| {
+            let ours = store.get(&object).filter(|found| self.is_our_write(found));
+            std::future::ready(match ours {
+                // It tells of the failure; an answer to that would be the end of all waiting.
+                Some(found) if self.is_failing(&found) => None,
+                Some(_) => Some((object, Urgency::Soon)),
+                None => Some((object, Urgency::Now)),
+            })
         });
         let mut asked = pin!(futures::stream::select(watch, triggers));
         let mut observed = pin!(self.context.caches.ready.wait().fuse());
