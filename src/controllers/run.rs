@@ -21,7 +21,7 @@ use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition::family;
 use crate::shell::Context;
 use crate::shell::cache::{
-    Caches, Listed, Ready, Scope, Sink, Triggers, Urgency, newest_lists, sink, watch_nodes, watch_objects, watch_tasks,
+    Caches, Listed, Ready, Scope, Sink, Triggers, Urgency, sink, watch_nodes, watch_objects, watch_tasks,
 };
 use crate::shell::clock::Clock;
 use crate::shell::driver::Driver;
@@ -105,7 +105,7 @@ pub async fn run(
         || {},
     );
     let tasks = caches.tasks.clone();
-    let task_pods = scope.api(newest_lists(client.clone()));
+    let task_pods = scope.api(client.clone());
     let task_watch = apart(watch_tasks(task_pods, tasks, context.clock.clone(), sinks.tasks, links.on_task()));
     let node_watch = watch_nodes(client, caches.nodes.clone(), sinks.nodes, |node| links.node_changed(node));
 

@@ -67,6 +67,18 @@ impl<S> Written<S> {
         objects.get(uid).is_some_and(|entry| entry.version == version)
     }
 
+    /// Whether a status is on its way.
+    pub fn is_writing(&self, uid: &Uid) -> bool {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.get(uid).is_some_and(|entry| entry.writing)
+    }
+
+    /// Whether a version is newer than the one that our last write has made.
+    pub fn is_behind(&self, uid: &Uid, version: &str) -> bool {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.get(uid).is_none_or(|entry| is_newer(version, &entry.version))
+    }
+
     /// A status is about to be written.
     pub fn begin(&self, uid: &Uid) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);

@@ -171,7 +171,7 @@ pub(crate) struct Control {
     /// Until when leases can be neither read nor written.
     no_leases_until: Option<Instant>,
     /// Until when nothing is created, and what is said of it.
-    closed_until: Option<(Instant, Failure)>,
+    closed_until: Option<(Instant, u64)>,
     /// Writes of operators so far.
     pub(crate) writes: u64,
     /// How an operator is to be interrupted now, and which.
@@ -252,24 +252,23 @@ impl Control {
         if !self.classes.denials || call.verb != Verb::Create {
             return None;
         }
-        if let Some((until, failure)) = &self.closed_until
-            && Instant::now() < *until
-        {
-            return Some(failure.clone());
-        }
-        if later.happens(20) {
+        let closed = self.closed_until.filter(|(until, _)| Instant::now() < *until);
+        if closed.is_none() && later.happens(20) {
             let until = Instant::now() + Duration::from_secs(later.between(5, 60));
-            let failure = match later.below(3) {
-                0 => {
-                    let why = "unable to create new content in namespace sim because it is being terminated";
-                    Failure::new(403, "Forbidden", why)
-                }
-                1 => Failure::new(400, "BadRequest", "admission webhook \"policy.example.com\" denied the request"),
-                _ => Failure::new(500, "InternalError", "failed calling webhook \"policy.example.com\": no endpoints"),
-            };
-            self.closed_until = Some((until, failure));
+            self.closed_until = Some((until, later.below(3)));
         }
-        None
+        Some(match closed?.1 {
+            0 => {
+                let why = "unable to create new content in namespace sim because it is being terminated";
+                Failure::new(403, "Forbidden", why)
+            }
+            1 => Failure::new(400, "BadRequest", "admission webhook \"policy.example.com\" denied the request"),
+            // Other words each time.
+            _ => {
+                let why = format!("failed calling webhook \"policy.example.com\": request {} was reset", self.writes);
+                Failure::new(500, "InternalError", why)
+            }
+        })
     }
 
     /// "Too many requests", as priority and fairness says it.

@@ -38,8 +38,8 @@ const STARTS_MAX: usize = 64;
 
 /// Two writes of a status in which only counts have changed are apart by 1 s for each of so many tasks, and by no more than
 /// `COUNTS_INTERVAL_MAX`: a rollout of ten times the tasks must not cost ten times the writes.
-const TASKS_PER_SECOND: i32 = 50;
-const COUNTS_INTERVAL_MAX: Duration = Duration::from_secs(10);
+const TASKS_PER_SECOND: i32 = 25;
+const COUNTS_INTERVAL_MAX: Duration = Duration::from_secs(20);
 
 /// How long a look at an object may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -109,7 +109,7 @@ impl Reconciler for Services {
         if let Ok(target) = &service.target
             && let Some(Ok(definition)) = definitions.get(&target.revision)
         {
-            service.take_from(definition, &object.spec);
+            service.check_volumes(definition, &object.spec);
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let definitions = definitions.collect();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Toleration;
 
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, TaskDefinitionName, cluster_name};
@@ -66,13 +65,8 @@ impl ResolvedService {
         matches!(self.scheduling, Scheduling::Daemon { .. }) || self.strategies.iter().any(Strategy::looks_at_room)
     }
 
-    /// What the definition that is to run says of the nodes of a DAEMON service, beside the service itself; and whether the service
-    /// says what the definition leaves to it.
-    pub fn take_from(&mut self, definition: &ResolvedTaskDefinition, spec: &ServiceSpec) {
-        if let Scheduling::Daemon { constraints, tolerations } = &mut self.scheduling {
-            constraints.extend(definition.platform.constraints.iter().cloned());
-            tolerations.extend(definition.extension.given.tolerations.iter().cloned());
-        }
+    /// Whether the service says what the definition that is to run leaves to it.
+    pub fn check_volumes(&mut self, definition: &ResolvedTaskDefinition, spec: &ServiceSpec) {
         if let (Ok(target), Some(refusal)) = (&self.target, unfit_volumes(definition, &spec.volume_configurations)) {
             let message = format!("spec.volumeConfigurations{refusal} ({} is to run)", target.revision);
             self.target = Err(Summary::Stalled(Reason::InvalidSpec, message));
@@ -111,12 +105,10 @@ fn unfit_volumes(definition: &ResolvedTaskDefinition, given: &[ServiceVolumeConf
 pub enum Scheduling {
     /// REPLICA: as many as desired, wherever there is room.
     Replica,
-    /// DAEMON: one on every node that satisfies the constraints.
+    /// DAEMON: one on every node that satisfies the constraints, those of the task definition too.
     Daemon {
-        /// The placement constraints.
+        /// The placement constraints of the service.
         constraints: Vec<Constraint>,
-        /// The taints that keep no task away.
-        tolerations: Vec<Toleration>,
     },
 }
 
@@ -175,7 +167,7 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     ResolvedService {
         desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
         scheduling: if daemon {
-            Scheduling::Daemon { constraints: constraints.unwrap_or_default(), tolerations: Vec::new() }
+            Scheduling::Daemon { constraints: constraints.unwrap_or_default() }
         } else {
             Scheduling::Replica
         },

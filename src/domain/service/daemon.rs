@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Toleration;
 use crate::domain::facts::{NodeTasks, Presence, StopCause, TaskFact};
 use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::node::{Instance, NodeFact};
+use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::rolling::{Moves, Phase};
 use crate::domain::service::scale_in::ScaleIn;
@@ -20,20 +21,25 @@ use crate::domain::service::view::{DeploymentTasks, Nodes, View};
 #[derive(Debug)]
 pub(super) struct DaemonNodes<'n> {
     nodes: &'n Nodes,
-    constraints: &'n [Constraint],
+    /// Those of the service and those of what it runs.
+    constraints: [&'n [Constraint]; 2],
     tolerations: &'n [Toleration],
     /// What runs on them.
     tasks: &'n BTreeMap<String, NodeTasks>,
 }
 
 impl<'n> DaemonNodes<'n> {
+    /// The nodes of a service that has `constraints` of its own and runs what `definition` says. That is the one of the PRIMARY
+    /// deployment, whatever the service asks for: after a rollback, or while that cannot be run, its tasks stay where they may be.
     pub(super) fn new(
         nodes: &'n Nodes,
-        constraints: &'n [Constraint],
-        tolerations: &'n [Toleration],
         tasks: &'n BTreeMap<String, NodeTasks>,
+        constraints: &'n [Constraint],
+        definition: Option<&'n ResolvedTaskDefinition>,
     ) -> Self {
-        Self { nodes, constraints, tolerations, tasks }
+        let of_definition = definition.map_or(&[][..], |definition| &definition.platform.constraints);
+        let tolerations = definition.map_or(&[][..], |definition| &definition.extension.given.tolerations);
+        Self { nodes, constraints: [constraints, of_definition], tolerations, tasks }
     }
 
     /// The nodes that are to have a task: those that take one, and those in trouble that have one.
@@ -71,7 +77,7 @@ impl<'n> DaemonNodes<'n> {
         let idle = NodeTasks::default();
         let tasks = self.tasks.get(&node.name).unwrap_or(&idle);
         let instance = Instance { node, task_groups: &tasks.task_groups, running_tasks: tasks.tasks };
-        self.constraints.iter().all(|constraint| match constraint {
+        self.constraints.iter().copied().flatten().all(|constraint| match constraint {
             // One task on each instance is what DAEMON means.
             Constraint::DistinctInstance => true,
             Constraint::MemberOf(expression) => expression.matches(&instance),

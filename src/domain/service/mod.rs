@@ -158,23 +158,29 @@ pub struct Observed<'a> {
 /// Plans one pass over a service.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> {
     let view = View::new(seen.tasks, &seen.status.stopped_tasks, seen.nodes, seen.service.health_periods, now);
-    let daemon = match &seen.service.scheduling {
+    let daemon_nodes = |deployments: &Deployments| match &seen.service.scheduling {
         Scheduling::Replica => None,
-        Scheduling::Daemon { constraints, tolerations } => {
-            Some(DaemonNodes::new(seen.nodes, constraints, tolerations, seen.node_tasks))
+        Scheduling::Daemon { constraints } => {
+            let definition = deployments.primary().and_then(|primary| seen.definitions.get(&primary.revision));
+            Some(DaemonNodes::new(seen.nodes, seen.node_tasks, constraints, definition.map(Arc::as_ref)))
         }
     };
-    let desired = match &daemon {
-        _ if seen.deleting => 0,
-        Some(nodes) => u32::try_from(nodes.eligible(&view).len()).unwrap_or(u32::MAX),
-        None => seen.service.desired_count,
+    let bounds = |daemon: Option<&DaemonNodes<'_>>| {
+        let desired = match daemon {
+            _ if seen.deleting => 0,
+            Some(nodes) => u32::try_from(nodes.eligible(&view).len()).unwrap_or(u32::MAX),
+            None => seen.service.desired_count,
+        };
+        Bounds::new(desired, seen.service.minimum_healthy_percent, seen.service.maximum_percent)
     };
-    let bounds = Bounds::new(desired, seen.service.minimum_healthy_percent, seen.service.maximum_percent);
     let unrecorded = stopped::unrecorded(&view, seen.status);
     let unrecorded: Vec<&Stopped<'_>> = unrecorded.iter().collect();
 
     let mut deployments = Deployments::of(seen, &view, now);
-    let settled = progress::advance(&mut deployments, seen, &view, &unrecorded, bounds, now);
+    let before = bounds(daemon_nodes(&deployments).as_ref());
+    let settled = progress::advance(&mut deployments, seen, &view, &unrecorded, before, now);
+    let daemon = daemon_nodes(&deployments);
+    let bounds = bounds(daemon.as_ref());
     let none = DeploymentTasks::default();
     let tasks_of = |deployment: &Deployment| view.deployments.get(&deployment.id).unwrap_or(&none);
     let new = deployments.primary().map_or(&none, tasks_of);

@@ -101,10 +101,18 @@ pub(crate) fn pending() -> TaskState {
     TaskState::Pending { failing: None }
 }
 
+/// A definition of one container, with some members more.
+fn definition(members: serde_json::Value) -> Arc<ResolvedTaskDefinition> {
+    let mut spec = serde_json::json!({ "containerDefinitions": [{ "name": "app", "image": "example.com/app:1" }] });
+    if let (Some(spec), serde_json::Value::Object(members)) = (spec.as_object_mut(), members) {
+        spec.extend(members);
+    }
+    Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap())
+}
+
 /// The definitions of a few revisions of `web`.
 fn definitions() -> BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>> {
-    let spec = serde_json::json!({ "containerDefinitions": [{ "name": "app", "image": "example.com/app:1" }] });
-    let definition = Arc::new(task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap());
+    let definition = definition(serde_json::json!({}));
     (1..=9).map(|number| (web(number), definition.clone())).collect()
 }
 
@@ -175,6 +183,11 @@ impl World {
             version: 1,
             now: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// Gives the definition of a revision more members.
+    pub(crate) fn define(&mut self, revision: i64, members: serde_json::Value) {
+        self.definitions.insert(web(revision), definition(members));
     }
 
     /// What a pass would decide.
@@ -282,11 +295,11 @@ impl World {
         self.nodes.values().filter(eligible).count()
     }
 
+    /// Those of the PRIMARY deployment.
     fn tolerations(&self) -> &[Toleration] {
-        match &self.service.scheduling {
-            Scheduling::Replica => &[],
-            Scheduling::Daemon { constraints: _, tolerations } => tolerations,
-        }
+        let primary = self.status.deployments.first().and_then(|primary| primary.task_definition.parse().ok());
+        let definition = primary.and_then(|revision: RevisionName| self.definitions.get(&revision));
+        definition.map_or(&[], |definition| &definition.extension.given.tolerations)
     }
 
     fn perform(&mut self, action: &Action, bounds: Bounds) -> Outcome {

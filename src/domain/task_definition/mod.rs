@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::names::{Family, RevisionName, Uid};
@@ -103,17 +103,8 @@ impl Revision<'_> {
 
 /// Whether a change of status has to be written before the plan that comes with it is performed: a revision is about to be
 /// registered. The write is refused to whoever has read an older text: two operators of which one is late would register the
-/// two texts in turn without end. Once the API server has refused the revision, that is told of the same text, and goes on being
-/// told while it is tried again.
+/// two texts in turn without end.
 pub fn is_told_first(before: &TaskDefinitionStatus, after: &TaskDefinitionStatus) -> bool {
-    let refused = |condition: &Condition| {
-        condition.type_ == "Ready"
-            && condition.reason == Reason::WriteRefused.as_str()
-            && condition.observed_generation == after.observed_generation
-    };
-    if before.conditions.iter().any(refused) {
-        return false;
-    }
     let registering = |status: &TaskDefinitionStatus| {
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         let ready = ready.filter(|ready| ready.status == "False" && ready.reason == Reason::Registered.as_str());

@@ -4,7 +4,6 @@
 //! watch. Each watch here feeds its own cache and sends the objects it concerns to the controllers.
 
 mod definitions;
-mod newest;
 mod nodes;
 mod pod_size;
 mod ready;
@@ -14,7 +13,6 @@ mod triggers;
 mod watches;
 
 pub use definitions::{Definition, Definitions};
-pub use newest::newest_lists;
 pub use nodes::{NodeIndex, watch_nodes};
 pub use ready::{Listed, Ready};
 pub use task_pod::TaskPod;

@@ -19,6 +19,7 @@ use kube::{Resource, ResourceExt};
 use crate::api::conditions::{Conditions, Reason, Summary, keep_order};
 use crate::api::names::Uid;
 use crate::shell::Context;
+use crate::shell::cache::Urgency;
 use crate::shell::writer::{self, WriteError};
 use crate::shell::written::{Newest, Written};
 
@@ -90,11 +91,16 @@ struct Passes {
     failures: u32,
     /// What its status has been told about an object that cannot be read.
     unreadable: Option<String>,
+    /// Whether the watch has shown a version during a write of ours, which may be the one that this has made.
+    held: bool,
+    /// Whether a pass during a write has left something to tell.
+    untold: bool,
 }
 
 impl Passes {
     fn of(object: &impl ResourceExt) -> Self {
-        Self { uid: Uid(object.uid().unwrap_or_default()), failures: 0, unreadable: None }
+        let uid = Uid(object.uid().unwrap_or_default());
+        Self { uid, failures: 0, unreadable: None, held: false, untold: false }
     }
 }
 
@@ -180,16 +186,39 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    /// Whether the last pass over an object has failed: the next one comes in its own time.
-    fn is_failing(&self, object: &DeserializeGuard<R::Object>) -> bool {
-        let key = (object.namespace(), object.name_any());
-        self.lock().get(&key).is_some_and(|passes| passes.failures > 0)
+    /// How soon an object that the watch shows wants a pass. At the version that our last write of its status has made it says
+    /// nothing new; where that tells of a failure, an answer to it would be the end of all waiting.
+    fn urgency(&self, object: &DeserializeGuard<R::Object>) -> Option<Urgency> {
+        let (uid, version) = (Uid(object.uid().unwrap_or_default()), object.resource_version().unwrap_or_default());
+        let ours = self.written.made(&uid, &version);
+        if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any()))
+            && passes.failures > 0
+        {
+            passes.held |= !ours && self.written.is_writing(&uid);
+            if ours || passes.held {
+                return None;
+            }
+        }
+        Some(if ours { Urgency::Soon } else { Urgency::Now })
     }
 
-    /// Whether an object is at the version that our last write of its status has made: what that says is known already.
-    fn is_our_write(&self, object: &DeserializeGuard<R::Object>) -> bool {
+    /// Whether something has come meanwhile, now that a pass over an object or a write of its status is through: a version that is
+    /// newer than the one written, or something to tell.
+    fn is_overtaken(&self, object: &DeserializeGuard<R::Object>) -> bool {
         let (uid, version) = (Uid(object.uid().unwrap_or_default()), object.resource_version().unwrap_or_default());
-        self.written.made(&uid, &version)
+        if self.written.is_writing(&uid) {
+            return false;
+        }
+        let mut objects = self.lock();
+        let Some(passes) = objects.get_mut(&(object.namespace(), object.name_any())) else { return false };
+        let (held, untold) = (std::mem::take(&mut passes.held), std::mem::take(&mut passes.untold));
+        untold || (held && self.written.is_behind(&uid, &version))
+    }
+
+    fn leave_untold(&self, object: &DeserializeGuard<R::Object>) {
+        if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any())) {
+            passes.untold = true;
+        }
     }
 
     /// An object that the watch says is gone.
@@ -222,6 +251,7 @@ impl<R: Reconciler> Driver<R> {
         let told_first = known.is_none() || R::is_told_first(before, &plan.status);
         if writing && (finalizers.is_some() || told_first) {
             // Both are writes to the version that the one under way is about to make: the end of that brings the next pass.
+            self.leave_untold(guard);
             return Ok(Outcome::Telling(Next { after: None, write: None }));
         }
         if let Some(finalizers) = finalizers {
@@ -245,6 +275,7 @@ impl<R: Reconciler> Driver<R> {
         let wakes = || [at_once, wake, R::look_again(&self.context, &uid)].into_iter().flatten();
         if writing {
             // What there is to tell, the pass after the write will find again: this one began with an older status.
+            self.leave_untold(guard);
             return Ok(match acted {
                 Ok(_) => Outcome::Telling(Next { after: wakes().min(), write: None }),
                 Err(error) => Outcome::Failed(error, None),

@@ -36,14 +36,12 @@ where
         stop: CancellationToken,
     ) {
         let watch = watch.filter_map(|object| {
-            let ours = store.get(&object).filter(|found| self.is_our_write(found));
-            std::future::ready(match ours {
-                // It tells of the failure; an answer to that would be the end of all waiting.
-                Some(found) if self.is_failing(&found) => None,
-                Some(_) => Some((object, Urgency::Soon)),
-                None => Some((object, Urgency::Now)),
-            })
+            let urgency = store.get(&object).map_or(Some(Urgency::Now), |found| self.urgency(&found));
+            std::future::ready(urgency.map(|urgency| (object, urgency)))
         });
+        let overtaken = |object: &ObjectRef<DeserializeGuard<R::Object>>| {
+            store.get(object).is_some_and(|found| self.is_overtaken(&found))
+        };
         let mut asked = pin!(futures::stream::select(watch, triggers));
         let mut observed = pin!(self.context.caches.ready.wait().fuse());
         let mut stopped = pin!(stop.cancelled().fuse());
@@ -76,10 +74,11 @@ where
                 () = &mut stopped => stopping = true,
                 () = &mut observed => ready = true,
                 Some((object, Next { after, write })) = passes.next() => {
+                    let after = if overtaken(&object) { Some(Duration::ZERO) } else { after };
                     queue.finished(&object, after);
                     writes.extend(write.map(|write| async move { (object, self.write(write).await) }));
                 }
-                Some((object, after)) = writes.next() => match after {
+                Some((object, after)) = writes.next() => match after.filter(|_| !overtaken(&object)) {
                     // What has happened during the write has not been told of yet.
                     None => queue.push(object),
                     Some(after) => queue.push_later(object, after),

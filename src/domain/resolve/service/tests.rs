@@ -136,7 +136,7 @@ fn with_definition(change: &Value, definition: &Value) -> ResolvedService {
     let definition = task_definition::resolve(&serde_json::from_value(task).unwrap(), Features::ALL).unwrap();
     let spec = spec(change);
     let mut service = resolve(&spec, &BTreeMap::new(), &references());
-    service.take_from(&definition, &spec);
+    service.check_volumes(&definition, &spec);
     service
 }
 
@@ -193,18 +193,6 @@ fn a_service_configures_the_volumes_that_its_task_definition_leaves_to_it_and_no
         let expected = expected.map(|part| format!("spec.volumeConfigurations{part}"));
         assert_eq!(found, expected, "{sentence}");
     }
-}
-
-#[test]
-fn a_daemon_service_goes_where_its_task_definition_lets_it() {
-    let definition = json!({
-        "placementConstraints": [{"type": "memberOf", "expression": "attribute:stack == prod"}],
-        "kubernetes": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
-    });
-    let daemon = with_definition(&json!({"schedulingStrategy": "DAEMON"}), &definition);
-    let Scheduling::Daemon { constraints, tolerations } = daemon.scheduling else { panic!("it is a DAEMON service") };
-    assert_eq!((constraints.len(), tolerations[0].key.as_deref()), (1, Some("gpu")));
-    assert_eq!(with_definition(&json!({}), &definition).scheduling, Scheduling::Replica);
 }
 
 #[test]

@@ -23,7 +23,9 @@ const SIZES: &[(u32, u32, u32, u32)] = &[
 /// 256 units go with memory that has no step.
 const SMALLEST: (u32, &[u32]) = (256, &[512, 1024, 2048]);
 /// "The valid values for Fargate are 2-120 seconds."
-const TIMEOUTS: RangeInclusive<i32> = 2..=120;
+const START_TIMEOUTS: RangeInclusive<i32> = 2..=120;
+/// "The max stop timeout value is 120 seconds."
+const STOP_TIMEOUTS: RangeInclusive<i32> = 1..=120;
 
 /// Whether a task definition is to run on Fargate.
 pub(super) fn is_required(spec: &TaskDefinitionSpec) -> bool {
@@ -128,10 +130,11 @@ fn refused_of_container(container: &ContainerDefinition) -> Vec<Problem> {
     if added.iter().any(|capability| capability != "SYS_PTRACE") {
         problem("linuxParameters.capabilities.add", "FARGATE adds SYS_PTRACE only; remove the others");
     }
-    for (name, timeout) in [("startTimeout", container.start_timeout), ("stopTimeout", container.stop_timeout)] {
-        if timeout.is_some_and(|seconds| !TIMEOUTS.contains(&seconds)) {
-            problem(name, "FARGATE takes 2 to 120 seconds");
-        }
+    if container.start_timeout.is_some_and(|seconds| !START_TIMEOUTS.contains(&seconds)) {
+        problem("startTimeout", "FARGATE takes 2 to 120 seconds");
+    }
+    if container.stop_timeout.is_some_and(|seconds| !STOP_TIMEOUTS.contains(&seconds)) {
+        problem("stopTimeout", "FARGATE takes up to 120 seconds");
     }
     let driver = container.log_configuration.as_ref().map(|log| log.log_driver);
     if driver.is_some_and(|driver| !matches!(driver, LogDriver::Awslogs | LogDriver::Splunk | LogDriver::Awsfirelens)) {

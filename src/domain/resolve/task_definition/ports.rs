@@ -91,23 +91,17 @@ fn refused_mapping(
     host.and_then(|_| problem("hostPort", "cannot be combined with containerPortRange; remove it".to_owned()))
 }
 
-/// "You can't expose the same container port for multiple protocols", and of ranges: "a port can only be included in one port mapping
-/// per container". Two host ports may lead to one container port.
+/// Of ranges: "a port can only be included in one port mapping per container". Two host ports may lead to one container port, and one
+/// port may be exposed for both protocols: the sentence that says otherwise was taken out of ECS's guide, and ECS registers it.
 fn clash(container: &ContainerDefinition, n: usize, one: &PortMapping, other: &PortMapping) -> Option<Problem> {
     let (of_one, of_other) = (span(one)?, span(other)?);
     if of_one.0 > of_other.1 || of_other.0 > of_one.1 {
         return None;
     }
-    let place = |name: &str| member(&container.name, &format!("portMappings[{n}].{name}"));
-    let both = [one, other].map(|mapping| mapping.protocol.unwrap_or(TransportProtocol::Tcp));
     if one.container_port_range.is_some() || other.container_port_range.is_some() {
         let name = if one.container_port_range.is_some() { "containerPortRange" } else { "containerPort" };
         let message = "a port of it is in another mapping of the container already; a port is in one only";
-        Some(Problem::new(place(name), message))
-    } else if both[0] != both[1] {
-        let message =
-            format!("the port {} is exposed for another protocol by another mapping; a port has one", of_one.0);
-        Some(Problem::new(place("protocol"), message))
+        Some(Problem::new(member(&container.name, &format!("portMappings[{n}].{name}")), message))
     } else {
         None
     }

@@ -95,8 +95,10 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
                 problem("dockerVolumeConfiguration.autoprovision", "is for the scope shared; remove it".to_owned());
             }
             if docker_source(volume, docker).is_none() {
-                let message =
-                    format!("neither the driver local nor options of type tmpfs, nfs or a bind of none; {}", map());
+                let message = format!(
+                    "neither the driver local nor options of type tmpfs, nfs or a bind of none, all without ro; {}",
+                    map()
+                );
                 problem("dockerVolumeConfiguration", message);
             }
         }
@@ -281,12 +283,17 @@ fn docker_source(volume: &Volume, docker: &DockerVolumeConfiguration) -> Option<
         return None;
     }
     let option = |name: &str| driver_opts.get(name).map(String::as_str);
+    let has =
+        |wanted: &str| option("o").is_some_and(|options| options.split(',').any(|option| option.trim() == wanted));
+    // Whoever mounts a volume may write to it: read only is a member of `mountPoints`.
+    if has("ro") {
+        return None;
+    }
     match option("type") {
         None if driver_opts.is_empty() => Some(VolumeSource::Empty),
         Some("tmpfs") => Some(VolumeSource::Memory(None)),
         Some("none") => {
-            let is_bind = option("o").is_some_and(|options| options.split(',').any(|option| option.trim() == "bind"));
-            let path = option("device").filter(|path| is_bind && path.starts_with('/'))?;
+            let path = option("device").filter(|path| has("bind") && path.starts_with('/'))?;
             Some(VolumeSource::HostPath(path.to_owned()))
         }
         Some("nfs" | "nfs4") => {

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Toleration;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::json;
 
+use crate::api::conditions::{Reason, Summary};
 use crate::domain::facts::NodeTasks;
 use crate::domain::placement::constraint::Constraint;
 use crate::domain::placement::node::{NodeFact, Taint, TaintEffect};
-use crate::domain::resolve::control::Pause;
+use crate::domain::resolve::control::{Control, Pause};
 use crate::domain::resolve::service::{ResolvedService, Scheduling};
 use crate::domain::service::testing::{World, exited, healthy, service, unhealthy, warming};
 
@@ -20,7 +21,7 @@ fn node(name: &str) -> (String, NodeFact) {
 
 pub(super) fn daemon(revision: i64, minimum: u32) -> ResolvedService {
     let mut service = service(revision, 0, minimum, 100);
-    service.scheduling = Scheduling::Daemon { constraints: Vec::new(), tolerations: Vec::new() };
+    service.scheduling = Scheduling::Daemon { constraints: Vec::new() };
     service
 }
 
@@ -106,7 +107,7 @@ fn constraints_are_evaluated_for_running_tasks_too() {
     let mut world = world(&["a", "b"], 0);
     let expression = "attribute:stack == prod".parse().unwrap();
     let constraints = vec![Constraint::MemberOf(expression)];
-    world.service.scheduling = Scheduling::Daemon { constraints, tolerations: Vec::new() };
+    world.service.scheduling = Scheduling::Daemon { constraints };
     let prod = |world: &mut World, node: &str| {
         world.nodes.get_mut(node).unwrap().labels = [("stack".to_owned(), "prod".to_owned())].into();
     };
@@ -124,17 +125,43 @@ fn constraints_are_evaluated_for_running_tasks_too() {
 
 #[test]
 fn a_tainted_node_gets_a_task_that_tolerates_the_taint() {
-    let mut world = world(&["a", "b"], 0);
+    let mut world = World::new(daemon(1, 0));
+    world.nodes = ["a", "b"].iter().map(|name| node(name)).collect();
     let gpu = Taint { key: "gpu".to_owned(), value: None, effect: TaintEffect::NoSchedule };
     let (name, fact) = node("c");
     world.nodes.insert(name, NodeFact { taints: vec![gpu], ..fact });
     world.settle();
     assert_eq!(covered(&world), ["a", "b"]);
-    let tolerations =
-        vec![Toleration { key: Some("gpu".to_owned()), operator: Some("Exists".to_owned()), ..Toleration::default() }];
-    world.service.scheduling = Scheduling::Daemon { constraints: Vec::new(), tolerations };
+    world.define(2, json!({ "kubernetes": { "tolerations": [{ "key": "gpu", "operator": "Exists" }] } }));
+    world.service.target = daemon(2, 0).target;
     world.settle();
     assert_eq!((covered(&world), world.status.desired_count), (["a", "b", "c"].map(str::to_owned).to_vec(), Some(3)));
+}
+
+#[test]
+fn the_nodes_are_those_of_what_runs_not_of_what_is_asked_for_and_cannot_run() {
+    let mut world = world(&["a", "b", "c", "d"], 0);
+    let only_on = |stack: &str| {
+        let expression = format!("attribute:stack == {stack}");
+        json!({ "placementConstraints": [{ "type": "memberOf", "expression": expression }] })
+    };
+    world.define(2, only_on("prod"));
+    world.nodes.get_mut("a").unwrap().labels = [("stack".to_owned(), "prod".to_owned())].into();
+    world.service = daemon(2, 0);
+    world.step();
+    world.service.control =
+        Control { rollback: Some(world.status.deployments[0].id.parse().unwrap()), ..Control::default() };
+    world.settle();
+    assert_eq!((world.ready().0, covered(&world).len()), ("RolledBack", 4), "web:1 may be anywhere");
+
+    let mut world = World::new(daemon(2, 0));
+    world.define(2, only_on("prod"));
+    world.nodes = ["a", "b"].iter().map(|name| node(name)).collect();
+    world.nodes.get_mut("a").unwrap().labels = [("stack".to_owned(), "prod".to_owned())].into();
+    world.settle();
+    world.service.target = Err(Summary::Reconciling(Reason::TaskDefinitionNotFound, "waiting for web:3".to_owned()));
+    world.settle();
+    assert_eq!(covered(&world), ["a"], "web:2 may not be on b");
 }
 
 #[test]

@@ -3,9 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{World, definition, image, without_essential};
-use crate::api::TaskDefinitionStatus;
-use crate::api::conditions::Reason;
-use crate::domain::task_definition::is_told_first;
 
 #[test]
 fn the_first_revision_of_a_family_is_1() {
@@ -178,16 +175,4 @@ fn taking_the_wish_to_deregister_back_registers_another_revision_and_the_old_one
     world.revisions[0].deregister = false;
     world.settle();
     assert_eq!((world.numbers(), world.active()), (vec![1, 2], vec![2]));
-}
-
-#[test]
-fn a_text_is_told_of_before_it_is_registered_and_once_only_if_the_api_server_refuses_the_revision() {
-    let mut world = World::new(image("a"));
-    let registering = world.pass().status;
-    assert!(is_told_first(&TaskDefinitionStatus::default(), &registering));
-    let mut refused = registering.clone();
-    refused.conditions[0].reason = Reason::WriteRefused.as_str().to_owned();
-    assert!(!is_told_first(&refused, &registering));
-    refused.conditions[0].observed_generation = registering.observed_generation.map(|generation| generation - 1);
-    assert!(is_told_first(&refused, &registering), "that was another text");
 }
