@@ -61,6 +61,7 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         }
         problems.extend(ports::refused(container, mode(spec)));
     }
+    problems.extend(ports::host_ports_taken(containers, mode(spec)));
     problems
 }
 

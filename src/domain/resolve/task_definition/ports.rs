@@ -1,6 +1,6 @@
 //! The ports that the containers of a task listen on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::api::{ContainerDefinition, NetworkMode, PortMapping, TaskDefinitionSpec, TransportProtocol};
 use crate::domain::resolve::Problem;
@@ -41,6 +41,30 @@ pub(super) fn bad_names(containers: &[ContainerDefinition]) -> Vec<Problem> {
             };
             let place = member(&container.name, &format!("portMappings[{n}].name"));
             problems.push(Problem::new(place, format!("{name:?}: {message}")));
+        }
+    }
+    problems
+}
+
+/// "TCP host port '3000' is mapped multiple times in task." In the mode host a container's port is the node's.
+pub(super) fn host_ports_taken(containers: &[ContainerDefinition], mode: NetworkMode) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut taken = HashMap::new();
+    for container in containers {
+        for (n, mapping) in container.port_mappings.iter().enumerate() {
+            let (name, of_node) = match mode {
+                NetworkMode::Host => ("containerPort", mapping.container_port),
+                NetworkMode::Bridge => ("hostPort", mapping.host_port),
+                NetworkMode::Awsvpc | NetworkMode::None => continue,
+            };
+            let Some(of_node) = of_node.and_then(port) else { continue };
+            let protocol = mapping.protocol.unwrap_or(TransportProtocol::Tcp);
+            if let Some(other) = taken.insert((of_node, protocol), container.name.as_str()) {
+                let place = member(&container.name, &format!("portMappings[{n}].{name}"));
+                let message =
+                    format!("the port {of_node} of the node is the container {other:?}'s already; give each its own");
+                problems.push(Problem::new(place, message));
+            }
         }
     }
     problems

@@ -61,6 +61,20 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "give each its own",
         ),
         (
+            ports(&[json!({"containerPort": 80, "hostPort": 8080}), json!({"containerPort": 81, "hostPort": 8080})]),
+            "c[app].portMappings[1].hostPort",
+            "the port 8080 of the node is the container \"app\"'s already",
+        ),
+        (
+            app(
+                &json!({"portMappings": [{"containerPort": 80}]}),
+                &[("b", json!({"portMappings": [{"containerPort": 80}]}))],
+                &json!({"networkMode": "host"}),
+            ),
+            "c[b].portMappings[0].containerPort",
+            "the port 80 of the node",
+        ),
+        (
             ports(&[json!({"containerPort": 80}), json!({"containerPortRange": "80-81", "protocol": "udp"})]),
             "c[app].portMappings[1].containerPortRange",
             "in another mapping",
@@ -390,5 +404,16 @@ fn fargate_takes_less() {
     ];
     for (found, expected) in rows {
         assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_port_may_have_two_protocols_and_a_port_of_the_node_that_is_drawn_by_lot_is_nobodys() {
+    for ports in [
+        json!([{"containerPort": 53, "hostPort": 53}, {"containerPort": 53, "hostPort": 53, "protocol": "udp"}]),
+        json!([{"containerPort": 80, "hostPort": 0}, {"containerPort": 81, "hostPort": 0}]),
+        json!([{"containerPort": 80, "hostPort": 8080}, {"containerPort": 80, "hostPort": 8081}]),
+    ] {
+        assert_eq!(refused_for(&app(&json!({"portMappings": ports}), &[], &json!({}))), [], "{ports}");
     }
 }
