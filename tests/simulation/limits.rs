@@ -111,7 +111,7 @@ fn inputs() -> Vec<Input> {
             "unicode wherever a person may write",
             "unicode",
             |definition, _| {
-                app(definition, "environment", json!([{ "name": "GRÜSSE", "value": "日本語 🚢" }]));
+                app(definition, "environment", json!([{ "name": "GREETINGS", "value": "日本語 🚢" }]));
                 app(definition, "dockerLabels", json!({ "label 🚢": "naïve" }));
                 app(definition, "command", json!(["echo", "🚢".repeat(500)]));
             },
