@@ -78,10 +78,10 @@ where
                     queue.finished(&object, after);
                     writes.extend(write.map(|write| async move { (object, self.write(write).await) }));
                 }
-                Some((object, after)) = writes.next() => match after.filter(|_| !overtaken(&object)) {
+                Some((object, after)) = writes.next() => match (after, overtaken(&object)) {
+                    (Some(after), false) => queue.push_later(object, after),
                     // What has happened during the write has not been told of yet.
-                    None => queue.push(object),
-                    Some(after) => queue.push_later(object, after),
+                    (Some(_), true) | (None, _) => queue.push(object),
                 },
                 Some(asked) = asked.next() => enter(&mut queue, asked),
                 () = queue.due() => {}

@@ -235,6 +235,22 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "a bind of none",
         ),
         (
+            volume(json!({
+                "name": "a",
+                "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "o": "bind,ro", "device": "/a"}},
+            })),
+            "volumes[a].dockerVolumeConfiguration",
+            "all without ro",
+        ),
+        (
+            volume(json!({
+                "name": "a",
+                "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1, ro", "device": ":/a"}},
+            })),
+            "volumes[a].dockerVolumeConfiguration",
+            "all without ro",
+        ),
+        (
             volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),
             "volumes[a].dockerVolumeConfiguration",
             "spec.kubernetes.volumes",
