@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::controls::paused;
+use crate::daemons::is_draining;
 use crate::failures::Failures;
 use crate::promises::Promises;
 use crate::scheduler::hash;
@@ -60,7 +61,7 @@ pub(crate) struct Ledger {
     pub(crate) is_clock_off: bool,
 }
 
-/// What a person who reads the log wants to know of a pod or a service.
+/// What a person who reads the log wants to know of a pod, a service or a node.
 fn in_short(object: &Value) -> String {
     let deployments = object.pointer("/status/deployments").and_then(Value::as_array).into_iter().flatten();
     let deployments = deployments.map(|one| {
@@ -68,7 +69,10 @@ fn in_short(object: &Value) -> String {
         format!("{} {} {} {failures}", text(one, "/id"), text(one, "/status"), text(one, "/rolloutState"))
     });
     let deployments: Vec<String> = deployments.collect();
-    format!("{}{}", place(object), deployments.join(", "))
+    let cordoned = if is_draining(object) { "cordoned " } else { "" };
+    let taints = object.pointer("/spec/taints").and_then(Value::as_array).into_iter().flatten();
+    let taints: Vec<&str> = taints.map(|taint| text(taint, "/key")).collect();
+    format!("{}{}{cordoned}{}", place(object), deployments.join(", "), taints.join(" "))
 }
 
 /// The observer that keeps the ledger.
@@ -344,6 +348,10 @@ impl Observer for Watchdog {
         if call.resource.id() == PODS
             && let Some(view) = ledger.views.get(&*call.actor).cloned()
         {
+            if ledger.tells_views {
+                let (elapsed, name) = (ledger.began.elapsed().as_secs_f64(), &call.name);
+                eprintln!("{elapsed:9.3}   asks {} {:?} {} {name}", call.actor, call.verb, call.resource.plural);
+            }
             ledger.asked.insert(number, view.at(Instant::now()));
         }
     }
@@ -355,6 +363,14 @@ impl Observer for Watchdog {
     fn answered(&mut self, number: u64, call: &Call, outcome: Result<&Value, &Failure>) {
         let mut ledger = lock(&self.0);
         ledger.asked.remove(&number);
+        // Who has looked for a pod in vain knows more than its watch has told.
+        if call.verb == Verb::Get
+            && call.resource.id() == PODS
+            && outcome.is_err_and(|failure| failure.code == 404)
+            && let Some(view) = ledger.views.get_mut(&*call.actor)
+        {
+            view.is_gone(&call.name);
+        }
         let code = outcome.map_or_else(|failure| failure.code, |_| 200);
         let name = if call.name.is_empty() { text(&call.body, "/metadata/name") } else { &call.name };
         // kube names an event by the real time.

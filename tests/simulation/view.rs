@@ -136,6 +136,12 @@ impl View {
         }
     }
 
+    /// A pod was asked for, and is not there.
+    pub(crate) fn is_gone(&mut self, pod: &str) {
+        self.begin();
+        self.now.pods.remove(pod);
+    }
+
     /// The view as it is at an instant.
     pub(crate) fn at(mut self, now: Instant) -> Self {
         if self.changed.is_none_or(|changed| changed < now) {
