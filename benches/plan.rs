@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::{SignedDuration, Timestamp};
 use longshore::api::ServiceStatus;
 use longshore::api::names::{DeploymentId, Family, RevisionName, TaskKey, Uid};
-use longshore::domain::facts::{PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, Unannounced};
+use longshore::domain::facts::{PendingWrites, Presence, ServiceTasks, StopCause, TaskChange, TaskFact, Unannounced};
 use longshore::domain::placement::node::NodeFact;
 use longshore::domain::placement::resources::Resources;
 use longshore::domain::resolve::control::Control;
@@ -69,6 +69,7 @@ impl Seen {
                 presence: Presence::Present,
                 node: Some(node_name(slot % NODES).into()),
                 pinned_to: None,
+                zone: None,
                 reserves: Resources::default(),
                 protected_until: None,
                 stop_requested_at: None,
@@ -85,10 +86,11 @@ impl Seen {
             Arc::new(TaskFact { pod, uid, key, presence: Presence::Gone, stopped_for, ..of_old })
         };
         let gone: Vec<_> = (old..old.saturating_add(gone)).map(gone_task).collect();
-        let stopped = gone.iter().map(|task| task.task_id()).collect();
+        let stopped = gone.iter().map(|task| TaskChange { task: task.task_id(), zone: None }).collect();
         let tasks = ServiceTasks {
             tasks: (0..count).map(task).chain(gone).collect(),
             pending: PendingWrites::default(),
+            losses: 0,
             unannounced: Unannounced { stopped, ..Unannounced::default() },
             images: BTreeMap::new(),
         };
@@ -131,6 +133,7 @@ fn service(revision: RevisionName, desired: u32) -> ResolvedService {
         circuit_breaker: None,
         count_early_exits: true,
         deregistration_delay: 0,
+        rebalances_zones: false,
         strategies: Vec::new(),
         control: Control::default(),
         not_implemented: Vec::new(),

@@ -75,7 +75,7 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     let mut pod = pod::build(
         &definition,
         &owner,
-        &Start { key, revision, images: Vec::new().into(), node: None, on_freed_place: false },
+        &Start { key, revision, images: Vec::new().into(), node: None, zone: None, on_freed_place: false },
     );
     pod::secrets::add(&mut pod, &task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
     pod

@@ -51,6 +51,8 @@ pub const DEREGISTER: &str = key!("deregister");
 
 /// Annotation on a task pod of a DAEMON service: the node that it is for.
 pub const NODE: &str = key!("node");
+/// Annotation on a task pod that was started to balance the Availability Zones: the zone that it is for.
+pub const ZONE: &str = key!("zone");
 /// Annotation on a task pod: how many seconds after its containers have started a health check that has never passed has failed.
 /// It is there exactly when an essential container has a health check.
 pub const HEALTH_CHECK_DEADLINE: &str = key!("health-check-deadline");

@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::names::{TaskDefinitionName, cluster_name};
-use crate::api::{CapacityProvider, Cluster, SchedulingStrategy, Service, TaskDefinition, TaskDefinitionRevision};
+use crate::api::{
+    AvailabilityZoneRebalancing, CapacityProvider, Cluster, SchedulingStrategy, Service, TaskDefinition,
+    TaskDefinitionRevision,
+};
 use crate::controllers::capacity_provider::CapacityProviders;
 use crate::controllers::cluster::Clusters;
 use crate::controllers::service::Services;
@@ -360,14 +363,22 @@ impl Links {
         for (namespace, service) in self.caches.tasks.services_on(node) {
             self.triggers.services.send(&service, Some(&namespace));
         }
-        self.daemons_changed();
+        self.services_follow(|service| {
+            let spec = &service.spec;
+            spec.scheduling_strategy == Some(SchedulingStrategy::Daemon)
+                || spec.availability_zone_rebalancing == Some(AvailabilityZoneRebalancing::Enabled)
+        });
     }
 
     /// DAEMON services follow the nodes, and the tasks that leave them.
     fn daemons_changed(&self) {
+        self.services_follow(|service| service.spec.scheduling_strategy == Some(SchedulingStrategy::Daemon));
+    }
+
+    fn services_follow(&self, concerned: impl Fn(&Service) -> bool) {
         for guard in self.caches.services.state() {
             if let Ok(service) = &guard.0
-                && service.spec.scheduling_strategy == Some(SchedulingStrategy::Daemon)
+                && concerned(service)
             {
                 self.triggers.services.send(&service.name_any(), service.namespace().as_deref());
             }

@@ -30,6 +30,8 @@ pub struct TaskFact {
     pub node: Option<Arc<str>>,
     /// The node that it is for, where it is the task of a DAEMON service.
     pub pinned_to: Option<Arc<str>>,
+    /// The Availability Zone that it is for, where it was started to balance the zones.
+    pub zone: Option<Arc<str>>,
     /// What it reserves of its node.
     pub reserves: Resources,
     /// Until when neither scale-in nor a deployment may stop it.
@@ -48,6 +50,17 @@ impl TaskFact {
         TaskId::of_pod(&self.pod)
     }
 
+    /// "Tasks that are protected are not terminated by scale-in events or deployments."
+    pub fn is_protected(&self, now: Timestamp) -> bool {
+        self.protected_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether it does its work, as far as is known: it runs, and what checks it has pass.
+    pub fn is_serving(&self) -> bool {
+        let passes = matches!(&self.state, TaskState::Running(checks) if checks.passing);
+        passes && self.presence == Presence::Present
+    }
+
     /// Whether a later sight of the task differs in nothing that anything is decided by, but for the node that it got.
     pub fn is_alike(&self, later: &Self) -> bool {
         let Self {
@@ -60,6 +73,7 @@ impl TaskFact {
             presence,
             node: _,
             pinned_to,
+            zone,
             reserves: _,
             protected_until,
             stop_requested_at,
@@ -69,7 +83,8 @@ impl TaskFact {
         (pod, uid, key, revision) == (&later.pod, &later.uid, &later.key, &later.revision)
             && state.is_alike(&later.state)
             && *presence == later.presence
-            && (pinned_to, protected_until) == (&later.pinned_to, &later.protected_until)
+            && (pinned_to, zone) == (&later.pinned_to, &later.zone)
+            && *protected_until == later.protected_until
             && (stop_requested_at, disruption) == (&later.stop_requested_at, &later.disruption)
     }
 
@@ -136,6 +151,11 @@ pub enum StopCause {
         /// Which, where that can be seen.
         group: Option<Arc<str>>,
     },
+    /// Its Availability Zone has more tasks than another one.
+    Rebalancing {
+        /// The zone.
+        zone: Arc<str>,
+    },
     /// Its node takes no more tasks.
     Draining,
     /// Its node does not satisfy the placement constraints of a DAEMON service any more.
@@ -158,9 +178,9 @@ pub struct PendingWrites {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unannounced {
     /// Tasks started.
-    pub started: Vec<TaskId>,
+    pub started: Vec<TaskChange>,
     /// Tasks stopped.
-    pub stopped: Vec<TaskId>,
+    pub stopped: Vec<TaskChange>,
     /// Tasks that a target group got to know.
     pub registered: Vec<TargetChange>,
     /// Tasks that it has had to forget.
@@ -176,6 +196,15 @@ impl Unannounced {
         self.registered.extend(after.targets().iter().filter(|target| lacks(before, target)).map(change));
         self.deregistered.extend(before.targets().iter().filter(|target| lacks(after, target)).map(change));
     }
+}
+
+/// A task that was started or stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TaskChange {
+    /// The task.
+    pub task: TaskId,
+    /// The Availability Zone in which that balances the zones, if it was done for that.
+    pub zone: Option<Arc<str>>,
 }
 
 /// A task as it comes to a target group, or leaves it.
@@ -194,6 +223,9 @@ pub struct ServiceTasks {
     pub tasks: Vec<Arc<TaskFact>>,
     /// Writes in flight.
     pub pending: PendingWrites,
+    /// How many tasks have ceased to serve without being asked to by us. While this is the same, a stop that was planned leaves as
+    /// many healthy tasks as it was to leave.
+    pub losses: u64,
     /// Writes that status does not tell of yet.
     pub unannounced: Unannounced,
     /// What the images of each deployment turned out to be: its first tasks that ran, up to the first one that told every digest,

@@ -13,6 +13,7 @@ mod service_deployment;
 mod status;
 mod stopped_task;
 mod volume_configuration;
+mod zone_rebalancing;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -59,6 +60,7 @@ pub use volume_configuration::{
     EbsResourceType, EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration,
     TaskFilesystemType,
 };
+pub use zone_rebalancing::{FullZone, ZoneRebalancing};
 
 /// Input of CreateService, member for member.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -152,7 +154,7 @@ pub struct ServiceSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub task_definition: Option<String>,
-    /// Whether tasks are moved when zones have become uneven; default `ENABLED`.
+    /// Whether tasks are moved when zones have become uneven; default `DISABLED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub availability_zone_rebalancing: Option<AvailabilityZoneRebalancing>,
     /// Load balancers in front of the service.

@@ -9,7 +9,7 @@ use crate::api::conditions::own_conditions;
 use crate::api::names::RevisionName;
 use crate::api::nulls::empty_if_null;
 use crate::api::other_versions::{known_items, none_if_unknown};
-use crate::api::{Deployment, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask};
+use crate::api::{Deployment, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask, ZoneRebalancing};
 
 /// What the operator reports of a service.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -55,6 +55,9 @@ pub struct ServiceStatus {
     /// Highest deployment number ever given out; none is used twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_deployment_ordinal: Option<i64>,
+    /// How the balance of the Availability Zones is restored, while they are uneven.
+    #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
+    pub availability_zone_rebalancing: Option<ZoneRebalancing>,
     /// The objects made for what the tasks take from secrets and files.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub derived_secrets: Vec<DerivedSecret>,

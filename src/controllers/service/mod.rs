@@ -208,6 +208,9 @@ impl Reconciler for Services {
         // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
         let (stopped, started) = join(stop, start_at_once).await;
         stopped.and(started)?;
+        if tasks.is_plan_outdated() {
+            return Ok(Performed::Part);
+        }
         // Not one of these before all stops are through.
         if !uncertain() {
             start(late).await?;
@@ -216,6 +219,7 @@ impl Reconciler for Services {
         for stop in &evicted {
             tasks.evict(stop).await?;
         }
+        let performed = if tasks.is_plan_outdated() { Performed::Part } else { performed };
         many::send(given_up.iter().map(|name| secrets.give_up(name))).await?;
         Ok(performed)
     }
@@ -277,6 +281,7 @@ fn news(status: &ServiceStatus) -> impl PartialEq {
     (
         status.observed_generation,
         status.status,
+        status.availability_zone_rebalancing.clone(),
         conditions.map(|of| (of.type_.clone(), of.status.clone(), of.reason.clone())).collect::<Vec<_>>(),
         deployments.clone().map(|of| (of.id.clone(), of.status, of.rollout_state, of.failed_tasks)).collect::<Vec<_>>(),
         deployments

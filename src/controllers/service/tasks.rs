@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use crate::api::names::{TaskId, Uid};
 use crate::api::{Service, labels};
 use crate::controllers::service::{LOOK_LIMIT, Seen};
-use crate::domain::facts::StopCause;
+use crate::domain::facts::{StopCause, TaskChange};
 use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::service::{Start, Stop};
 use crate::shell::Context;
@@ -72,12 +72,26 @@ pub(super) struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
+    /// Whether a task has been lost since the plan was made. Then a stop that was to leave the floor may leave less: there is a
+    /// new plan to make.
+    pub(super) fn is_plan_outdated(&self) -> bool {
+        self.context.caches.tasks.losses(&self.owner.uid) != self.seen.tasks.losses
+    }
+
+    /// Stops a task, unless it counts towards the floor and the plan is out of date.
     pub(super) async fn stop(&self, stop: &Stop) -> Result<(), WriteError> {
+        if stop.resource_version.is_none() && self.is_plan_outdated() {
+            return Ok(());
+        }
         let version = stop.resource_version.as_deref();
         self.stop_by(stop, writer::delete(&self.api, &stop.pod, &stop.uid, version)).await
     }
 
+    /// Evicts a task, unless the plan is out of date.
     pub(super) async fn evict(&self, stop: &Stop) -> Result<(), WriteError> {
+        if self.is_plan_outdated() {
+            return Ok(());
+        }
         self.stop_by(stop, writer::evict(&self.api, &stop.pod, &stop.uid)).await
     }
 
@@ -90,7 +104,7 @@ impl Tasks<'_> {
         index.deleting(service, &stop.pod, &stop.uid, stop.cause.clone());
         let outcome = write.await;
         match &outcome {
-            Ok(Deleted::Now) => index.stopped(service, TaskId::of_pod(&stop.pod)),
+            Ok(Deleted::Now) => index.stopped(service, stop.change()),
             Err(error) if error.is_certain() => index.not_deleted(service, &stop.uid),
             // Of a pod that was gone before the watch has told already, or is late.
             Ok(Deleted::Before) | Err(_) => index.uncertain(service, &stop.pod),
@@ -125,7 +139,9 @@ impl Tasks<'_> {
         index.creating(service, &name, start.key);
         let outcome = writer::create(&self.api, &pod, same).await;
         match &outcome {
-            Ok(()) => index.created(service, TaskId::of_pod(&name)),
+            Ok(()) => {
+                index.created(service, TaskChange { task: TaskId::of_pod(&name), zone: start.zone.clone() });
+            }
             Err(error) if error.is_certain() => index.not_created(service, &name),
             Err(_) => index.uncertain(service, &name),
         }

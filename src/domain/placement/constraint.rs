@@ -23,6 +23,14 @@ impl Constraint {
             Self::MemberOf(expression) => expression.matches(instance),
         }
     }
+
+    /// Whether it asks anything of an attribute.
+    pub fn names(&self, attribute: &str) -> bool {
+        match self {
+            Self::DistinctInstance => false,
+            Self::MemberOf(expression) => expression.names(attribute),
+        }
+    }
 }
 
 impl TryFrom<&PlacementConstraint> for Constraint {

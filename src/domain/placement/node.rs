@@ -90,7 +90,7 @@ impl TaintEffect {
 }
 
 /// The label in which a node has an attribute.
-pub(super) fn label_of(attribute: &str) -> &str {
+pub(in crate::domain) fn label_of(attribute: &str) -> &str {
     match attribute {
         AVAILABILITY_ZONE => "topology.kubernetes.io/zone",
         "ecs.instance-type" => "node.kubernetes.io/instance-type",

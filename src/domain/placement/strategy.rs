@@ -60,6 +60,11 @@ impl Strategy {
         matches!(self, Self::Binpack(_))
     }
 
+    /// Whether it spreads tasks over Availability Zones.
+    pub fn spreads_over_zones(&self) -> bool {
+        matches!(self, Self::Spread(SpreadField::Attribute(name)) if name.as_str() == AVAILABILITY_ZONE)
+    }
+
     /// What a service without strategies gets: spread over Availability Zones, and within them over nodes.
     pub fn service_default() -> Vec<Self> {
         let zone = AVAILABILITY_ZONE.parse().map(|name| Self::Spread(SpreadField::Attribute(name)));

@@ -15,7 +15,7 @@ use crate::domain::task::{Awaited, AwaitedState, RestartPolicy};
 
 /// Names, labels, annotations and owner of a task pod.
 pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &Start) -> ObjectMeta {
-    let Start { key, revision, images: _, node, on_freed_place: _ } = start;
+    let Start { key, revision, images: _, node, zone, on_freed_place: _ } = start;
     let labels = [
         (labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE.to_owned()),
         (labels::CLUSTER, label_value(&owner.cluster)),
@@ -43,6 +43,9 @@ pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, s
     }
     if let Some(node) = node {
         annotations.insert(labels::NODE.to_owned(), node.clone());
+    }
+    if let Some(zone) = zone {
+        annotations.insert(labels::ZONE.to_owned(), zone.to_string());
     }
     annotate_as_json(&mut annotations, labels::CONTAINER_NAMES, &renamed);
     annotate_as_json(&mut annotations, labels::RESTART_POLICIES, &restart_policies(definition));

@@ -67,7 +67,7 @@ pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &
         resources: resources::task(definition),
         init_containers: list(init),
         containers: definition.main.iter().map(build).collect(),
-        affinity: node::affinity(&definition.platform.terms, start.node.as_deref()),
+        affinity: node::affinity(&definition.platform.terms, start.node.as_deref(), start.zone.as_deref()),
         node_selector: Some(definition.platform.node_selector.clone()).filter(|labels| !labels.is_empty()),
         tolerations: list(given.tolerations.iter().cloned().chain(tolerated).collect()),
         runtime_class_name: given.runtime_class_name.clone(),

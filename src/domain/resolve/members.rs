@@ -13,6 +13,7 @@ pub const SERVICE: &[&str] = &[
     "deploymentConfiguration.maximumPercent",
     "deploymentConfiguration.deploymentCircuitBreaker",
     "healthCheckGracePeriodSeconds",
+    "availabilityZoneRebalancing",
     "placementStrategy",
     "volumeConfigurations[].name",
     "volumeConfigurations[].managedEBSVolume.sizeInGiB",
@@ -53,6 +54,7 @@ pub const CAPACITY_PROVIDER: &[&str] = &["name", "kubernetes.nodeSelector"];
 /// Values that ask for what happens anyway.
 const DEFAULTS: &[(&str, &str)] = &[
     ("schedulingStrategy", "REPLICA"),
+    ("availabilityZoneRebalancing", "DISABLED"),
     ("deploymentController.type", "ECS"),
     ("deploymentConfiguration.strategy", "ROLLING"),
 ];

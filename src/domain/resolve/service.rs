@@ -6,8 +6,11 @@ use jiff::SignedDuration;
 
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, TaskDefinitionName, cluster_name};
-use crate::api::{DeploymentCircuitBreaker, SchedulingStrategy, ServiceSpec, ServiceVolumeConfiguration};
+use crate::api::{
+    AvailabilityZoneRebalancing, DeploymentCircuitBreaker, SchedulingStrategy, ServiceSpec, ServiceVolumeConfiguration,
+};
 use crate::domain::placement::constraint::Constraint;
+use crate::domain::placement::node::AVAILABILITY_ZONE;
 use crate::domain::placement::strategy::Strategy;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::deployment_content;
@@ -51,6 +54,8 @@ pub struct ResolvedService {
     pub deregistration_delay: u32,
     /// In which order scale-in takes tasks away.
     pub strategies: Vec<Strategy>,
+    /// Whether its tasks are moved between Availability Zones when these have become uneven.
+    pub rebalances_zones: bool,
     /// What a person asks of deployments beside the spec.
     pub control: Control,
     /// Members that have no effect yet.
@@ -164,18 +169,22 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     if !(daemon || spec.placement_strategy.is_empty()) {
         without_effect.push("spec.placementStrategy (for new tasks; it decides which tasks go first)".to_owned());
     }
+    let maximum_percent = given(configuration.and_then(|c| c.maximum_percent), default(MAXIMUM_PERCENT));
+    // Of a service in which it "was never set", ECS says DISABLED; `CreateService` itself sets ENABLED. Here a service is applied again
+    // and again, and the cluster's scheduler, which does not spread the tasks of a service over zones, would make work for it.
+    let rebalances_zones = spec.availability_zone_rebalancing == Some(AvailabilityZoneRebalancing::Enabled) && !daemon;
+    let constraints = constraints.unwrap_or_default();
+    let strategies = strategies.unwrap_or_default();
+    let obstacle = zones_stay(&constraints, &strategies, maximum_percent).filter(|_| rebalances_zones);
+    without_effect.extend(obstacle.map(|obstacle| format!("spec.availabilityZoneRebalancing ({obstacle})")));
     ResolvedService {
         desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
-        scheduling: if daemon {
-            Scheduling::Daemon { constraints: constraints.unwrap_or_default() }
-        } else {
-            Scheduling::Replica
-        },
+        scheduling: if daemon { Scheduling::Daemon { constraints } } else { Scheduling::Replica },
         minimum_healthy_percent: given(
             configuration.and_then(|c| c.minimum_healthy_percent),
             default(MINIMUM_HEALTHY_PERCENT),
         ),
-        maximum_percent: given(configuration.and_then(|c| c.maximum_percent), default(MAXIMUM_PERCENT)),
+        maximum_percent,
         has_cluster: references.cluster,
         health_periods: HealthPeriods {
             healthy_after: seconds(kubernetes.and_then(|k| k.healthy_after_seconds), HEALTHY_AFTER),
@@ -186,12 +195,27 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
             .filter(|breaker| breaker.enable),
         count_early_exits: kubernetes.and_then(|k| k.count_early_exits).unwrap_or(true),
         deregistration_delay: given(kubernetes.and_then(|k| k.deregistration_delay_seconds), delay),
-        strategies: strategies.unwrap_or_default(),
+        strategies,
+        rebalances_zones: rebalances_zones && obstacle.is_none(),
         control,
         target,
         not_implemented: without_effect,
         secrets: SecretPlan::default(),
     }
+}
+
+/// Why tasks are not moved between zones though a service asks for it. "Availability Zone rebalancing is not supported for services
+/// that … use Availability Zone as a placement constraint, … do not use a strategy, or use Availability Zone spread as the first one,
+/// [… or whose] maximumPercent is 100".
+fn zones_stay(constraints: &[Constraint], strategies: &[Strategy], maximum_percent: u32) -> Option<&'static str> {
+    if maximum_percent <= 100 {
+        return Some("maximumPercent leaves no room to start a task first; make it more than 100");
+    }
+    if strategies.first().is_some_and(|first| !first.spreads_over_zones()) {
+        return Some("the first placementStrategy is not spread over attribute:ecs.availability-zone");
+    }
+    let names_zone = |constraint: &Constraint| constraint.names(AVAILABILITY_ZONE);
+    constraints.iter().any(names_zone).then_some("placementConstraints name the Availability Zone")
 }
 
 fn target(spec: &ServiceSpec, references: &References) -> Result<Target, Summary> {

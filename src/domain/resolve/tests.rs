@@ -164,7 +164,7 @@ fn build(spec: &TaskDefinitionSpec) -> PodSpec {
     pod::build(
         &resolve(spec, Features::ALL).unwrap(),
         &owner,
-        &Start { key, revision, images: Vec::new().into(), node: None, on_freed_place: false },
+        &Start { key, revision, images: Vec::new().into(), node: None, zone: None, on_freed_place: false },
     )
     .spec
     .unwrap()

@@ -33,6 +33,12 @@ pub enum EventKind {
     TaskPlacementFailure,
     /// Protected tasks are in the way.
     TasksProtected,
+    /// The zones have become uneven.
+    RebalancingStarted,
+    /// They are even again.
+    RebalancingCompleted,
+    /// They may stay uneven.
+    RebalancingStopped,
 }
 
 /// Where an event is told besides the service's status.
@@ -48,7 +54,7 @@ pub enum Telling {
 
 impl EventKind {
     /// Each kind, and what its sentences alone have. The sentence is all that status keeps of an event.
-    const PHRASES: [(&str, Self); 17] = [
+    const PHRASES: [(&str, Self); 22] = [
         (") has started ", Self::TasksStarted),
         (") has stopped ", Self::TasksStopped),
         (") registered ", Self::TargetsChanged),
@@ -66,6 +72,11 @@ impl EventKind {
         (" is unable to consistently start tasks successfully.", Self::TaskStartImpaired),
         (" was unable to place a task ", Self::TaskPlacementFailure),
         (" was unable to scale in.", Self::TasksProtected),
+        (" is not AZ balanced with ", Self::RebalancingStarted),
+        (" is AZ balanced with ", Self::RebalancingCompleted),
+        (" stopped AZ Rebalancing.", Self::RebalancingStopped),
+        (" is unable to place a task in ", Self::TaskPlacementFailure),
+        (" was unable to AZ Rebalance ", Self::TasksProtected),
     ];
 
     /// What a sentence of a service's status is about. None for one that another version wrote.
@@ -91,6 +102,9 @@ impl EventKind {
             Self::TaskStartImpaired => "TaskStartImpaired",
             Self::TaskPlacementFailure => "TaskPlacementFailure",
             Self::TasksProtected => "TasksProtected",
+            Self::RebalancingStarted => "RebalancingStarted",
+            Self::RebalancingCompleted => "RebalancingCompleted",
+            Self::RebalancingStopped => "RebalancingStopped",
         }
     }
 
@@ -100,9 +114,13 @@ impl EventKind {
             Self::TasksStarted | Self::TasksStopped | Self::TargetsChanged | Self::ConnectionsDraining => {
                 Telling::StatusAlone
             }
-            Self::DeploymentCompleted | Self::SteadyState | Self::DeploymentStopped | Self::RollingBack => {
-                Telling::Normal
-            }
+            Self::DeploymentCompleted
+            | Self::SteadyState
+            | Self::DeploymentStopped
+            | Self::RollingBack
+            | Self::RebalancingStarted
+            | Self::RebalancingCompleted
+            | Self::RebalancingStopped => Telling::Normal,
             Self::DeploymentBlocked
             | Self::DeploymentFailed
             | Self::ImageDigestsUnresolved

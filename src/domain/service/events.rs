@@ -18,6 +18,9 @@ const SUPPRESSED_FOR: SignedDuration = SignedDuration::from_hours(6);
 /// A target group by its name.
 pub(super) type TargetGroup = Arc<str>;
 
+/// An Availability Zone by its name.
+pub(super) type Zone = Arc<str>;
+
 /// Something that ECS tells of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -25,6 +28,10 @@ pub(super) enum Notice {
     Started(Vec<TaskId>),
     /// Tasks were stopped.
     Stopped(Vec<TaskId>),
+    /// Tasks were started in a zone that had too few.
+    StartedInZone(Zone, Vec<TaskId>),
+    /// Tasks were stopped in a zone that had too many.
+    StoppedInZone(Zone, Vec<TaskId>),
     /// A target group got to know tasks.
     Registered(TargetGroup, usize),
     /// Tasks left a target group.
@@ -64,6 +71,16 @@ pub(super) enum Notice {
     Unplaced(String),
     /// More tasks are protected from scale-in than there are to be.
     Protected(DeploymentId),
+    /// The zones do not have equally many tasks; how many each has.
+    ZonesUneven(Vec<(Zone, usize)>),
+    /// They do.
+    ZonesEven(Vec<(Zone, usize)>),
+    /// Tasks do not move between zones any more, for a deployment or because nobody asks for it.
+    RebalancingStopped,
+    /// No node of a zone takes a task.
+    ZoneUnplaced(Zone),
+    /// The tasks that would have to go are protected.
+    ZonesProtected(DeploymentId),
 }
 
 impl Notice {
@@ -74,6 +91,16 @@ impl Notice {
             Self::Stopped(tasks) => {
                 format!("(service {service}) has stopped {} running tasks: {}.", tasks.len(), named(tasks))
             }
+            Self::StartedInZone(zone, tasks) => format!(
+                "(service {service}) has started {} tasks in {zone} to AZ Rebalance: {}.",
+                tasks.len(),
+                named(tasks)
+            ),
+            Self::StoppedInZone(zone, tasks) => format!(
+                "(service {service}) has stopped {} running tasks in {zone} due to AZ rebalancing: {}.",
+                tasks.len(),
+                named(tasks)
+            ),
             Self::Registered(group, targets) => {
                 format!("(service {service}) registered {targets} targets in (target-group {group})")
             }
@@ -122,8 +149,27 @@ impl Notice {
                 "(service {service}) was unable to reach steady state because task set ({deployment}) was unable to \
                  scale in. Reason: The number of protected tasks are more than the desired count of tasks"
             ),
+            Self::ZonesUneven(zones) => {
+                format!("(service {service}) is not AZ balanced with {}. AZ Rebalancing in progress.", counts(zones))
+            }
+            Self::ZonesEven(zones) => format!("(service {service}) is AZ balanced with {}.", counts(zones)),
+            Self::RebalancingStopped => format!("(service {service}) stopped AZ Rebalancing."),
+            Self::ZoneUnplaced(zone) => format!(
+                "(service {service}) is unable to place a task in {zone} because no container instance met all of its \
+                 requirements."
+            ),
+            Self::ZonesProtected(deployment) => format!(
+                "(service {service}) was unable to AZ Rebalance because (task set {deployment}) was unable to scale in \
+                 due to protected tasks."
+            ),
         }
     }
+}
+
+/// `3 tasks in a, 1 tasks in b`.
+fn counts(zones: &[(Zone, usize)]) -> String {
+    let counts: Vec<String> = zones.iter().map(|(zone, tasks)| format!("{tasks} tasks in {zone}")).collect();
+    counts.join(", ")
 }
 
 /// `(task a) (task b)`, and how many more there are: a sentence about 500 tasks stays one that a person can read.
@@ -149,7 +195,7 @@ pub(super) fn announce(
         let same = |event: &ServiceEvent| event.message == message && recent(event);
         let duplicate = match notice {
             // Its cause lasts, whatever else happens in the meantime.
-            Notice::Unplaced(_) => events.iter().any(same),
+            Notice::Unplaced(_) | Notice::ZoneUnplaced(_) | Notice::ZonesProtected(_) => events.iter().any(same),
             _ => events.first().is_some_and(same),
         };
         if !duplicate {
@@ -251,6 +297,59 @@ mod tests {
         ]
     }
 
+    /// Those that are about Availability Zones.
+    fn of_zones() -> Vec<Row> {
+        use Telling::{Normal, StatusAlone, Warning};
+        let zones = || vec![("eu-1a".into(), 3), ("eu-1c".into(), 1), ("eu-1b".into(), 1)];
+        let task = || vec![TaskId::of_pod("web-0")];
+        vec![
+            (
+                Notice::ZonesUneven(zones()),
+                "(service web) is not AZ balanced with 3 tasks in eu-1a, 1 tasks in eu-1c, 1 tasks in eu-1b. AZ Rebalancing in \
+                 progress.",
+                EventKind::RebalancingStarted,
+                Normal,
+            ),
+            (
+                Notice::StartedInZone("eu-1b".into(), task()),
+                "(service web) has started 1 tasks in eu-1b to AZ Rebalance: (task 0).",
+                EventKind::TasksStarted,
+                StatusAlone,
+            ),
+            (
+                Notice::StoppedInZone("eu-1a".into(), task()),
+                "(service web) has stopped 1 running tasks in eu-1a due to AZ rebalancing: (task 0).",
+                EventKind::TasksStopped,
+                StatusAlone,
+            ),
+            (
+                Notice::ZonesEven(zones()),
+                "(service web) is AZ balanced with 3 tasks in eu-1a, 1 tasks in eu-1c, 1 tasks in eu-1b.",
+                EventKind::RebalancingCompleted,
+                Normal,
+            ),
+            (
+                Notice::RebalancingStopped,
+                "(service web) stopped AZ Rebalancing.",
+                EventKind::RebalancingStopped,
+                Normal,
+            ),
+            (
+                Notice::ZoneUnplaced("eu-1b".into()),
+                "(service web) is unable to place a task in eu-1b because no container instance met all of its requirements.",
+                EventKind::TaskPlacementFailure,
+                Warning,
+            ),
+            (
+                Notice::ZonesProtected(DeploymentId(7)),
+                "(service web) was unable to AZ Rebalance because (task set ecs-svc/7) was unable to scale in due to protected \
+                 tasks.",
+                EventKind::TasksProtected,
+                Warning,
+            ),
+        ]
+    }
+
     /// Those that are about deployments.
     fn of_deployments() -> Vec<Row> {
         use Telling::{Normal, Warning};
@@ -306,7 +405,7 @@ mod tests {
 
     #[test]
     fn events_are_in_the_words_of_ecs_and_failures_are_told_as_warnings() {
-        for (notice, sentence, kind, telling) in of_tasks().into_iter().chain(of_deployments()) {
+        for (notice, sentence, kind, telling) in of_tasks().into_iter().chain(of_zones()).chain(of_deployments()) {
             assert_eq!(notice.sentence("web"), sentence);
             assert_eq!(EventKind::of(sentence), Some(kind), "{sentence}");
             assert_eq!(kind.telling(), telling, "{sentence}");

@@ -7,6 +7,7 @@
 //! launches       what the circuit breaker and the launch throttle count
 //! bounds         floor and ceiling, in ECS's rounding
 //! rolling        REPLICA: which tasks to stop, how many to start
+//! rebalance      REPLICA: which tasks move, so that the zones have equally many
 //! daemon         DAEMON: which tasks to stop, on which nodes to start
 //! scale_in       which tasks go first
 //! slots          what the new ones are called
@@ -27,6 +28,7 @@ mod history;
 mod image_digests;
 mod launches;
 mod progress;
+mod rebalance;
 mod rolling;
 mod scale_in;
 mod slots;
@@ -43,16 +45,17 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::names::{RevisionName, TaskKey, Uid};
+use crate::api::names::{RevisionName, TaskId, TaskKey, Uid};
 use crate::api::{ContainerImage, Deployment as DeploymentStatus, DerivedSecret, RolloutState, ServiceStatus};
 use crate::domain::Plan;
-use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskFact};
+use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskChange, TaskFact};
 use crate::domain::resolve::service::{ResolvedService, Scheduling};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::secrets::derived::{Derived, DerivedName};
 use bounds::Bounds;
 use daemon::DaemonNodes;
 use deployments::{Deployment, Deployments};
+use rebalance::Rebalancing;
 use rolling::{Moves, Old, Phase, Rollout};
 use scale_in::ScaleIn;
 use status::{Findings, Obstacle};
@@ -107,6 +110,20 @@ impl Stop {
         Self { pod: task.pod.clone(), uid: task.uid.clone(), resource_version: None, cause }
     }
 
+    /// What there is to tell once it is done.
+    pub fn change(&self) -> TaskChange {
+        let zone = match &self.cause {
+            StopCause::Rebalancing { zone } => Some(zone.clone()),
+            StopCause::Scaling
+            | StopCause::HealthCheck
+            | StopCause::Targets { .. }
+            | StopCause::Draining
+            | StopCause::PlacementConstraint
+            | StopCause::Ended => None,
+        };
+        TaskChange { task: TaskId::of_pod(&self.pod), zone }
+    }
+
     fn as_long_as_unchanged(task: &TaskFact, cause: StopCause) -> Self {
         Self { resource_version: Some(task.resource_version.clone()), ..Self::whatever_its_state(task, cause) }
     }
@@ -123,6 +140,8 @@ pub struct Start {
     pub images: Arc<[ContainerImage]>,
     /// The node it is for, in a DAEMON service.
     pub node: Option<String>,
+    /// The Availability Zone it is for, where it is started to balance the zones.
+    pub zone: Option<Arc<str>>,
     /// Whether its place is one that the stops of the same plan make: it may not begin before they are through. Others may go
     /// beside the stops.
     pub on_freed_place: bool,
@@ -157,7 +176,7 @@ pub struct Observed<'a> {
 
 /// Plans one pass over a service.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> {
-    let view = View::new(seen.tasks, &seen.status.stopped_tasks, seen.nodes, seen.service.health_periods, now);
+    let mut view = View::new(seen.tasks, &seen.status.stopped_tasks, seen.nodes, seen.service.health_periods, now);
     let daemon_nodes = |deployments: &Deployments| match &seen.service.scheduling {
         Scheduling::Replica => None,
         Scheduling::Daemon { constraints } => {
@@ -181,11 +200,13 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let settled = progress::advance(&mut deployments, seen, &view, &unrecorded, before, now);
     let daemon = daemon_nodes(&deployments);
     let bounds = bounds(daemon.as_ref());
+    let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
+    let rebalancing = Rebalancing::of(seen, &deployments, &view, phase, bounds, now);
+    view.set_aside(bounds.desired, |task| rebalancing.as_ref().is_some_and(|zones| zones.awaits(task)));
     let none = DeploymentTasks::default();
     let tasks_of = |deployment: &Deployment| view.deployments.get(&deployment.id).unwrap_or(&none);
     let new = deployments.primary().map_or(&none, tasks_of);
     let primary = deployments.primary().map(|primary| primary.id);
-    let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
     let order = ScaleIn::new(&seen.service.strategies, seen.nodes, seen.node_tasks, &view, now);
 
     let is_counted = |task: &TaskFact| {
@@ -206,7 +227,8 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
             });
             let unknown = view.all_but(primary).filter(|(id, _)| deployments.active.iter().all(|old| old.id != *id));
             let old = known.chain(unknown.map(|(_, tasks)| Old { tasks, proven: false, throttled: false })).collect();
-            Rollout { bounds, phase, new, old, is_counted: &is_counted, order: &order }.moves()
+            let rebalancing = rebalancing.as_ref();
+            Rollout { bounds, phase, new, old, is_counted: &is_counted, order: &order, rebalancing }.moves()
         }
     };
 
@@ -231,6 +253,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         view: &view,
         bounds,
         phase,
+        rebalancing: rebalancing.as_ref(),
         unrecorded: &unrecorded,
         settled,
         obstacle,
@@ -241,7 +264,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let crowded = stopped::is_crowded(&view, &status.stopped_tasks)
         .then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
     let next_attempt = deployments.iter().filter_map(Deployment::next_attempt_at).filter(|at| *at > now).min();
-    let wake_at = [crowded, view.changes_at, next_attempt, order.changes_at()].into_iter().flatten().min();
+    let zone_retried_at = rebalancing.as_ref().and_then(Rebalancing::changes_at);
+    let wakes = [crowded, view.changes_at, next_attempt, order.changes_at(), zone_retried_at];
+    let wake_at = wakes.into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
 }
 
@@ -291,20 +316,25 @@ fn starts(
         }
         let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
         let images: Arc<[ContainerImage]> = deployment.images().into();
-        let start = |key, node| Start {
+        let start = |key| Start {
             key,
             revision: deployment.revision.clone(),
             images: images.clone(),
-            node,
+            node: None,
+            zone: None,
             on_freed_place: true,
         };
-        let count = count.min(STARTS_MAX);
-        let keys = slots::vacant(deployment.id, tasks, &deployment.used_attempts, count);
-        starts.extend(keys.into_iter().map(|key| start(key, None)));
-        if deployments.is_primary(deployment) {
+        let is_primary = deployments.is_primary(deployment);
+        let zones = if is_primary { &moves.start_in[..] } else { &[] };
+        let zones = std::iter::repeat_n(None, count).chain(zones.iter().map(|zone| Some(Arc::from(zone.as_str()))));
+        let zones: Vec<Option<Arc<str>>> = zones.take(STARTS_MAX).collect();
+        let keys = slots::vacant(deployment.id, tasks, &deployment.used_attempts, zones.len());
+        starts.extend(keys.into_iter().zip(zones).map(|(key, zone)| Start { zone, ..start(key) }));
+        if is_primary {
             let nodes = moves.start_on.iter().filter_map(|node| Some((node, *node_slots.get(node.as_str())?)));
             let key = |slot| slots::in_slot(deployment.id, &deployment.used_attempts, slot);
-            starts.extend(nodes.take(STARTS_MAX).map(|(node, slot)| start(key(slot), Some(node.clone()))));
+            let on_node = |(node, slot): (&String, u32)| Start { node: Some(node.clone()), ..start(key(slot)) };
+            starts.extend(nodes.take(STARTS_MAX).map(on_node));
         }
     }
     starts.iter_mut().take(free_places).for_each(|start| start.on_freed_place = false);
@@ -322,7 +352,8 @@ fn obstacle(
     if !moves.is_empty() {
         return None;
     }
-    let active = view.active();
+    let arriving: usize = view.deployments.values().map(|tasks| tasks.arriving.len()).sum();
+    let active = view.active().saturating_sub(arriving);
     let healthy: usize = view.deployments.values().map(DeploymentTasks::counted).sum();
     if active > bounds.desired && healthy > bounds.floor && order.protected() > 0 {
         return Some(Obstacle::Protected);

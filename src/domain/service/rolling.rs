@@ -6,6 +6,7 @@
 
 use crate::domain::facts::{StopCause, TaskFact};
 use crate::domain::service::bounds::Bounds;
+use crate::domain::service::rebalance::Rebalancing;
 use crate::domain::service::scale_in::ScaleIn;
 use crate::domain::service::view::DeploymentTasks;
 
@@ -20,6 +21,8 @@ pub(super) struct Moves<'a> {
     pub(super) stop_others: Vec<(&'a TaskFact, StopCause)>,
     /// How many tasks of the PRIMARY deployment to start.
     pub(super) start: usize,
+    /// The Availability Zones to start a task of it in besides, so that they become even.
+    pub(super) start_in: Vec<String>,
     /// How many tasks of each older deployment to start, in the order of [`Rollout::old`].
     pub(super) restore: Vec<usize>,
     /// The nodes to start a task of the PRIMARY deployment on, in a DAEMON service.
@@ -32,6 +35,7 @@ impl Moves<'_> {
         let restored = self.restore.iter().all(|count| *count == 0);
         restored
             && self.start == 0
+            && self.start_in.is_empty()
             && self.start_on.is_empty()
             && self.stop_healthy.is_empty()
             && self.evict.is_empty()
@@ -83,6 +87,8 @@ pub(super) struct Rollout<'a, 't> {
     pub(super) is_counted: &'t dyn Fn(&TaskFact) -> bool,
     /// In which order tasks are stopped.
     pub(super) order: &'t ScaleIn<'t>,
+    /// Where tasks of the PRIMARY deployment move, if they may.
+    pub(super) rebalancing: Option<&'t Rebalancing<'a>>,
 }
 
 /// The counts that a pass works on, as they are after its own stops.
@@ -110,15 +116,16 @@ impl<'a> Rollout<'a, '_> {
         let active = self.all().map(DeploymentTasks::active).sum::<usize>().saturating_sub(at_once);
         let is_new = |task: &TaskFact| self.new.idle().any(|idle| idle.key == task.key);
         let stopped_new = moves.stop_others.iter().filter(|(task, _)| is_new(task));
-        let surplus = self.new.kept().saturating_sub(stopped_new.count());
+        let surplus = self.seen().saturating_sub(stopped_new.count());
         let missing = self.missing();
         let room = self.bounds.ceiling.saturating_sub(active);
         let limit = if self.phase.replaces_old() { self.bounds.desired } else { self.bounds.ceiling };
+        let wanted_active = active.saturating_sub(self.new.arriving.len());
         let mut counts = Counts {
             active,
             healthy: self.all().map(DeploymentTasks::counted).sum(),
             serving: self.all().map(DeploymentTasks::serving).sum(),
-            unwanted: active.saturating_sub(limit).max(missing.saturating_sub(room)),
+            unwanted: wanted_active.saturating_sub(limit).max(missing.saturating_sub(room)),
         };
         if self.phase.replaces_old() {
             self.scale_in(surplus.saturating_sub(self.bounds.desired), &mut counts, &mut moves);
@@ -128,7 +135,17 @@ impl<'a> Rollout<'a, '_> {
         moves.start = missing.min(self.bounds.ceiling.saturating_sub(counts.active));
         counts.active = counts.active.saturating_add(moves.start);
         self.restore(&mut counts, &mut moves);
+        if let Some(rebalancing) = self.rebalancing.filter(|_| self.phase == Phase::Going) {
+            let room = self.bounds.ceiling.saturating_sub(counts.active);
+            moves.start_in = rebalancing.starts(self.new, self.bounds, room);
+        }
         moves
+    }
+
+    /// The tasks of the PRIMARY deployment that there are to be, as far as they can be seen. What is being created cannot be stopped
+    /// yet; for a task that is to take its place in another zone, no other is stopped before it is healthy.
+    fn seen(&self) -> usize {
+        self.new.kept().saturating_sub(self.new.creating.len())
     }
 
     fn all(&self) -> impl Iterator<Item = &DeploymentTasks<'a>> {
@@ -161,12 +178,14 @@ impl<'a> Rollout<'a, '_> {
     /// Tasks that no one would miss: surplus ones and old ones that do not run yet. "Service tasks on the container instance
     /// that are in the PENDING state are stopped immediately" when it drains.
     fn stop_what_never_ran(&self, moves: &mut Moves<'a>) {
-        let stranded = self.all().flat_map(|tasks| &tasks.stranded).map(|task| (*task, StopCause::Draining));
-        moves.stop_others.extend(stranded);
+        let stranded = self.all().flat_map(|tasks| &tasks.stranded);
+        // One that no node has taken has waited for a zone.
+        let cause = |task: &TaskFact| if task.node.is_some() { StopCause::Draining } else { StopCause::Scaling };
+        moves.stop_others.extend(stranded.map(|task| (*task, cause(task))));
         if !self.phase.replaces_old() {
             return;
         }
-        let surplus = self.new.kept().saturating_sub(self.bounds.desired);
+        let surplus = self.seen().saturating_sub(self.bounds.desired);
         // From the highest slot down, so that slots stay contiguous.
         moves.stop_others.extend(self.new.idle().take(surplus).map(|task| (task, StopCause::Scaling)));
         let healthy: usize = self.all().map(DeploymentTasks::counted).sum();
@@ -189,8 +208,15 @@ impl<'a> Rollout<'a, '_> {
         counts.stop(stopped);
         let surplus = surplus.saturating_sub(stopped);
         let allowed = surplus.min(counts.healthy.saturating_sub(self.bounds.floor));
-        let healthy = self.order.first(allowed, self.new.healthy.clone());
-        counts.stop_healthy(healthy, StopCause::Scaling, moves);
+        for task in self.order.first(allowed, self.new.healthy.clone()) {
+            counts.stop_healthy(vec![task], self.scale_in_cause(task), moves);
+        }
+    }
+
+    /// While the zones are made even, that is what a task has to go for.
+    fn scale_in_cause(&self, task: &TaskFact) -> StopCause {
+        let zone = self.rebalancing.filter(|rebalancing| rebalancing.has_begun()).and_then(|of| of.zone_of(task));
+        zone.map_or(StopCause::Scaling, |zone| StopCause::Rebalancing { zone: zone.into() })
     }
 
     /// "If the scheduler can start the replacement first, it stops the unhealthy task once the replacement is HEALTHY, or one of

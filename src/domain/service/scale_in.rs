@@ -47,7 +47,7 @@ impl<'a> ScaleIn<'a> {
         if count == 0 {
             return Vec::new();
         }
-        let tasks: Vec<_> = tasks.into_iter().filter(|task| !self.protects(task)).collect();
+        let tasks: Vec<_> = tasks.into_iter().filter(|task| !task.is_protected(self.now)).collect();
         if tasks.len() <= count {
             return tasks;
         }
@@ -71,12 +71,12 @@ impl<'a> ScaleIn<'a> {
     /// at different moments stop the beginnings of one list: both together stop no more than the one that has seen more healthy
     /// tasks may.
     pub(super) fn in_turn<'t>(&self, count: usize, tasks: impl Iterator<Item = &'t TaskFact>) -> Vec<&'t TaskFact> {
-        tasks.filter(|task| !self.protects(task)).take(count).collect()
+        tasks.filter(|task| !task.is_protected(self.now)).take(count).collect()
     }
 
     /// How many tasks are protected.
     pub(super) fn protected(&self) -> usize {
-        self.active().filter(|task| self.protects(task)).count()
+        self.active().filter(|task| task.is_protected(self.now)).count()
     }
 
     /// When the next protection expires.
@@ -90,10 +90,5 @@ impl<'a> ScaleIn<'a> {
 
     fn node(&self, task: &TaskFact) -> Option<&'a NodeFact> {
         self.nodes.get(task.node.as_deref()?)
-    }
-
-    /// "Tasks that are protected are not terminated by scale-in events or deployments."
-    fn protects(&self, task: &TaskFact) -> bool {
-        task.protected_until.is_some_and(|until| until > self.now)
     }
 }

@@ -8,13 +8,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::labels;
 use crate::api::names::{DeploymentId, TaskId, label_value};
-use crate::api::{Deployment as DeploymentStatus, DeploymentState, RolloutState, ServiceState, ServiceStatus};
-use crate::domain::facts::{StopCause, TargetChange, TaskFact};
+use crate::api::{
+    Deployment as DeploymentStatus, DeploymentState, RolloutState, ServiceState, ServiceStatus, ZoneRebalancing,
+};
+use crate::domain::facts::{StopCause, TargetChange, TaskChange, TaskFact};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::{Deployment, Deployments, FailureCause};
-use crate::domain::service::events::{Notice, TargetGroup, announce};
+use crate::domain::service::events::{Notice, TargetGroup, Zone, announce};
+use crate::domain::service::rebalance::{Balance, Rebalancing, is_steady};
 use crate::domain::service::rolling::Phase;
-use crate::domain::service::view::{DeploymentTasks, Stopped, View};
+use crate::domain::service::view::{DeploymentTasks, Stopped, View, is_unplaced};
 use crate::domain::service::{Observed, history, image_digests, stopped};
 use crate::domain::task::TaskState;
 
@@ -25,6 +28,8 @@ pub(super) struct Findings<'a, 'v> {
     pub(super) view: &'v View<'a>,
     pub(super) bounds: Bounds,
     pub(super) phase: Phase,
+    /// The zones between which tasks may move.
+    pub(super) rebalancing: Option<&'v Rebalancing<'a>>,
     /// The tasks that are to be put on record now.
     pub(super) unrecorded: &'v [&'v Stopped<'a>],
     /// Whether every task is what it should be.
@@ -49,7 +54,9 @@ impl Findings<'_, '_> {
         let statuses: Vec<DeploymentStatus> =
             self.deployments.iter().map(|deployment| self.deployment_status(deployment)).collect();
         let summary = self.summary(&statuses);
-        let notices = self.notices(&statuses, &summary);
+        let (availability_zone_rebalancing, of_zones) = self.zones();
+        let mut notices = self.notices(&statuses, &summary);
+        notices.extend(of_zones);
         let primary = statuses.first().filter(|first| first.status == DeploymentState::Primary);
         let ended = self.deployments.ended.as_ref();
         ServiceStatus {
@@ -63,6 +70,7 @@ impl Findings<'_, '_> {
             running_count: Some(statuses.iter().map(|deployment| deployment.running_count).sum()),
             pending_count: Some(statuses.iter().map(|deployment| deployment.pending_count).sum()),
             selector: Some(format!("{}={}", labels::SERVICE, label_value(seen.object_name))),
+            availability_zone_rebalancing,
             task_definition: primary.map(|primary| primary.task_definition.clone()),
             last_deployment_ordinal: Some(self.deployments.last_ordinal).filter(|ordinal| *ordinal > 0),
             service_deployments: history::record(
@@ -92,6 +100,12 @@ impl Findings<'_, '_> {
 
     fn tasks_of(&self, deployment: &Deployment) -> Option<&DeploymentTasks<'_>> {
         self.view.deployments.get(&deployment.id)
+    }
+
+    /// Whether every task is what it should be, but for those that move between the zones.
+    fn is_steady(&self) -> bool {
+        let tasks = self.deployments.primary().and_then(|primary| self.tasks_of(primary));
+        self.rebalancing.is_some() && tasks.is_some_and(|tasks| is_steady(tasks, self.bounds))
     }
 
     fn deployment_status(&self, deployment: &Deployment) -> DeploymentStatus {
@@ -150,7 +164,9 @@ impl Findings<'_, '_> {
         }
         let reason = primary.record.rollout_state_reason.clone().unwrap_or_default();
         match (self.phase, self.obstacle) {
-            _ if self.settled && !primary.is(RolloutState::Failed) => Summary::Ready(Reason::SteadyState, healthy),
+            _ if (self.settled || self.is_steady()) && !primary.is(RolloutState::Failed) => {
+                Summary::Ready(Reason::SteadyState, healthy)
+            }
             (Phase::Failed, _) => Summary::Stalled(
                 Reason::DeploymentFailed,
                 format!("{reason} {healthy}, {old} old tasks are left; change the service, or roll back"),
@@ -204,6 +220,41 @@ impl Findings<'_, '_> {
         })
     }
 
+    /// How the balance of the zones goes on, and what there is to say of it.
+    fn zones(&self) -> (Option<ZoneRebalancing>, Vec<Notice>) {
+        let before = self.seen.status.availability_zone_rebalancing.as_ref();
+        let none = DeploymentTasks::default();
+        let primary = self.deployments.primary();
+        let tasks = primary.and_then(|primary| self.tasks_of(primary)).unwrap_or(&none);
+        let Some((rebalancing, primary)) = self.rebalancing.zip(primary) else {
+            return (None, before.map(|_| Notice::RebalancingStopped).into_iter().collect());
+        };
+        let zones = || -> Vec<(Zone, usize)> {
+            rebalancing.healthy().into_iter().map(|(zone, tasks)| (zone.into(), tasks)).collect()
+        };
+        let mut notices = Vec::new();
+        let goes_on = match rebalancing.balance(tasks, self.bounds) {
+            Balance::Uneven if before.is_none() => {
+                notices.push(Notice::ZonesUneven(zones()));
+                true
+            }
+            Balance::Uneven => true,
+            Balance::Unsettled => before.is_some(),
+            Balance::Even => {
+                notices.extend(before.map(|_| Notice::ZonesEven(zones())));
+                false
+            }
+            Balance::Protected => {
+                notices.push(Notice::ZonesProtected(primary.id));
+                false
+            }
+        };
+        let unplaced = tasks.arriving.iter().chain(&tasks.stranded).filter(|task| is_unplaced(task));
+        let unplaced: BTreeSet<Zone> = unplaced.filter_map(|task| task.zone.clone()).collect();
+        notices.extend(unplaced.into_iter().map(Notice::ZoneUnplaced));
+        (goes_on.then(|| rebalancing.status()), notices)
+    }
+
     /// What there is to say of tasks that have just been found to be unhealthy.
     fn unhealthy(&self, deployment: &str, mut found: BTreeSet<&str>) -> Vec<Notice> {
         let deployment = deployment.parse().ok().and_then(|id: DeploymentId| self.view.deployments.get(&id));
@@ -224,7 +275,8 @@ impl Findings<'_, '_> {
         if self.seen.service.deregistration_delay == 0 {
             return Vec::new();
         }
-        let stopped: BTreeSet<&TaskId> = self.seen.tasks.unannounced.stopped.iter().collect();
+        let stopped = self.seen.tasks.unannounced.stopped.iter().map(|stopped| &stopped.task);
+        let stopped: BTreeSet<&TaskId> = stopped.collect();
         let drains =
             |task: &&&TaskFact| matches!(task.state, TaskState::Running(_)) && stopped.contains(&task.task_id());
         let tasks =
@@ -238,13 +290,9 @@ impl Findings<'_, '_> {
         let mut notices = Vec::new();
         let unannounced = &self.seen.tasks.unannounced;
         let previous = &self.seen.status.deployments;
-        if !unannounced.started.is_empty() {
-            notices.push(Notice::Started(unannounced.started.clone()));
-        }
+        notices.extend(of_tasks(&unannounced.started, Notice::Started, Notice::StartedInZone));
         notices.extend(of_targets(&unannounced.registered, Notice::Registered));
-        if !unannounced.stopped.is_empty() {
-            notices.push(Notice::Stopped(unannounced.stopped.clone()));
-        }
+        notices.extend(of_tasks(&unannounced.stopped, Notice::Stopped, Notice::StoppedInZone));
         notices.extend(of_targets(&unannounced.deregistered, Notice::Deregistered));
         notices.extend(self.draining());
         for deployment in statuses {
@@ -291,6 +339,22 @@ impl Findings<'_, '_> {
         }
         notices
     }
+}
+
+/// One notice for the tasks that have nothing to do with the balance of zones, and one for each zone.
+fn of_tasks(
+    changes: &[TaskChange],
+    notice: fn(Vec<TaskId>) -> Notice,
+    in_zone: fn(Zone, Vec<TaskId>) -> Notice,
+) -> impl Iterator<Item = Notice> + use<> {
+    let mut zones: BTreeMap<Option<Zone>, Vec<TaskId>> = BTreeMap::new();
+    for change in changes {
+        zones.entry(change.zone.clone()).or_default().push(change.task.clone());
+    }
+    zones.into_iter().map(move |(zone, tasks)| match zone {
+        None => notice(tasks),
+        Some(zone) => in_zone(zone, tasks),
+    })
 }
 
 /// One notice for each target group.

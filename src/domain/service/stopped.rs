@@ -185,7 +185,7 @@ fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Times
             "The container instance does not satisfy the placement constraints of the service any more".to_owned()
         }
         Some(StopCause::Draining) => "The container instance is draining".to_owned(),
-        Some(StopCause::Scaling | StopCause::Ended) | None => scaling(),
+        Some(StopCause::Scaling | StopCause::Rebalancing { .. } | StopCause::Ended) | None => scaling(),
     };
     let container = |exit: &ContainerExit| StoppedContainer {
         name: exit.name.clone(),

@@ -11,7 +11,7 @@ use crate::api::ServiceStatus;
 use crate::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
 use crate::domain::Plan;
 use crate::domain::facts::{
-    NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskFact, TaskImages, Unannounced,
+    NodeTasks, PendingWrites, Presence, ServiceTasks, StopCause, TaskChange, TaskFact, TaskImages, Unannounced,
 };
 use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
@@ -54,6 +54,7 @@ pub(crate) fn healthy_task(key: TaskKey) -> TaskFact {
         presence: Presence::Present,
         node: None,
         pinned_to: None,
+        zone: None,
         reserves: Resources::default(),
         protected_until: None,
         stop_requested_at: None,
@@ -131,6 +132,7 @@ pub(crate) fn service(revision: i64, desired: u32, minimum: u32, maximum: u32) -
         count_early_exits: true,
         deregistration_delay: 0,
         strategies: Vec::new(),
+        rebalances_zones: false,
         control: Control::default(),
         not_implemented: Vec::new(),
         secrets: SecretPlan::default(),
@@ -195,6 +197,7 @@ impl World {
         let tasks = ServiceTasks {
             tasks: self.seen.values().cloned().map(Arc::new).collect(),
             pending: self.pending.clone(),
+            losses: 0,
             unannounced: self.unannounced.clone(),
             images: self.images.clone(),
         };
@@ -219,6 +222,7 @@ impl World {
     pub(crate) fn pass(&mut self, writes: usize) -> Plan<Action, ServiceStatus> {
         self.now += SignedDuration::from_secs(1);
         let plan = self.plan();
+        let announced = self.unannounced.clone();
         let bounds = self.bounds();
         let mut writes = writes;
         if is_told_first(&self.status, &plan.status) {
@@ -226,7 +230,7 @@ impl World {
                 return plan;
             }
             writes -= 1;
-            self.tell(&plan.status);
+            self.tell(&plan.status, &announced);
         }
         // What may go beside the stops comes first here: it must be right even so.
         let may_come_first = |action: &&Action| matches!(action, Action::StartTask(start) if !start.on_freed_place);
@@ -237,15 +241,17 @@ impl World {
             }
         }
         if plan.actions.len() < writes {
-            self.tell(&plan.status);
+            self.tell(&plan.status, &announced);
         }
         plan
     }
 
-    /// A status is written.
-    fn tell(&mut self, status: &ServiceStatus) {
+    /// A status is written that tells of what had been done before.
+    fn tell(&mut self, status: &ServiceStatus, announced: &Unannounced) {
         self.status = status.clone();
-        self.unannounced = Unannounced::default();
+        self.unannounced.started.retain(|change| !announced.started.contains(change));
+        self.unannounced.stopped.retain(|change| !announced.stopped.contains(change));
+        (self.unannounced.registered, self.unannounced.deregistered) = Default::default();
         let recorded = |fact: &TaskFact| {
             let id = fact.task_id().to_string();
             self.status.stopped_tasks.iter().any(|stopped| stopped.task == id)
@@ -304,10 +310,11 @@ impl World {
 
     fn perform(&mut self, action: &Action, bounds: Bounds) -> Outcome {
         match action {
-            Action::StartTask(Start { key, revision, images: _, node, on_freed_place: _ }) => {
+            Action::StartTask(Start { key, revision, images: _, node, zone, on_freed_place: _ }) => {
                 let mut fact = healthy_task(*key);
                 fact.pinned_to = node.as_deref().map(Arc::from);
                 fact.node = fact.pinned_to.clone();
+                fact.zone = zone.clone();
                 fact.uid = Uid(format!("{} at {}", fact.uid.0, self.version));
                 fact.state = pending();
                 fact.revision = revision.clone();
@@ -326,7 +333,7 @@ impl World {
                     assert_eq!(there, None, "the node {node} has a task, if only one that stops");
                     assert!(self.nodes[&**node].takes_new_tasks(self.tolerations()), "{node} takes no task");
                 }
-                self.unannounced.started.push(fact.task_id());
+                self.unannounced.started.push(TaskChange { task: fact.task_id(), zone: zone.clone() });
                 self.pods.insert(fact.pod.clone(), fact);
                 let active = self.pods.values().filter(|pod| is_active(pod)).count();
                 let has_ceiling = self.service.scheduling == Scheduling::Replica;
@@ -351,7 +358,7 @@ impl World {
                 pod.stopped_for = Some(stop.cause.clone());
                 self.causes.insert(stop.uid.clone(), stop.cause.clone());
                 self.pending.deletes.insert(stop.uid.clone());
-                self.unannounced.stopped.push(pod.task_id());
+                self.unannounced.stopped.push(stop.change());
                 let after = healthy(&self.pods);
                 assert!(
                     after == before || after >= bounds.floor || must_leave,

@@ -29,8 +29,11 @@ pub(super) struct DeploymentTasks<'a> {
     pub(super) unhealthy: Vec<&'a TaskFact>,
     /// Not RUNNING yet.
     pub(super) pending: Vec<&'a TaskFact>,
-    /// Not RUNNING, and on a node that takes no more tasks.
+    /// Not RUNNING, and on a node that takes no more tasks, or waiting for one in an Availability Zone for no use.
     pub(super) stranded: Vec<&'a TaskFact>,
+    /// Not healthy yet, and started to balance the zones: once they are, as many others go. Until then they are none of those that
+    /// there should be.
+    pub(super) arriving: Vec<&'a TaskFact>,
     /// Stopped by themselves, each with its end; nobody has asked for the deletion of the pod.
     pub(super) stopped: Vec<Stopped<'a>>,
     /// The same, not on record yet, and containers or a kubelet are still at it: they keep their place until they are asked to
@@ -57,8 +60,7 @@ impl<'a> DeploymentTasks<'a> {
     /// How many tasks count against the ceiling. ECS's API says "RUNNING or PENDING", the page on updating a service adds
     /// "or STOPPING"; as in the API, and as with a Kubernetes Deployment, a task on its way out leaves its place at once.
     pub(super) fn active(&self) -> usize {
-        let others = [self.pending.len(), self.stranded.len(), self.ending.len(), self.creating.len()];
-        self.running().count().saturating_add(others.iter().sum())
+        self.seen_active().count().saturating_add(self.ending.len()).saturating_add(self.creating.len())
     }
 
     /// How many tasks do their work.
@@ -88,12 +90,14 @@ impl<'a> DeploymentTasks<'a> {
 
     /// The tasks that are RUNNING.
     pub(super) fn running(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
-        [&self.healthy, &self.draining, &self.warming, &self.unready, &self.unhealthy].into_iter().flatten().copied()
+        let lists = [&self.healthy, &self.draining, &self.warming, &self.unready, &self.unhealthy];
+        lists.into_iter().flatten().chain(self.arriving.iter().filter(|task| is_running(task))).copied()
     }
 
     /// The tasks that are there and have not ended.
     pub(super) fn seen_active(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
-        self.running().chain(self.pending.iter().copied()).chain(self.stranded.iter().copied())
+        let others = self.arriving.iter().filter(|task| !is_running(task));
+        self.running().chain(self.pending.iter().chain(&self.stranded).chain(others).copied())
     }
 
     /// The keys of the tasks that count against the ceiling.
@@ -160,6 +164,25 @@ impl<'a> View<'a> {
     /// How many tasks of the service count against the ceiling.
     pub(super) fn active(&self) -> usize {
         self.deployments.values().map(DeploymentTasks::active).sum()
+    }
+
+    /// Sets tasks aside that were started to balance the zones: those beyond the desired count that are on their way, and those
+    /// that wait in vain for a node in their zone.
+    pub(super) fn set_aside(&mut self, desired: usize, is_awaited: impl Fn(&TaskFact) -> bool) {
+        for tasks in self.deployments.values_mut() {
+            // Where a task is lacking, one that is on its way takes its place, if it has found one.
+            let surplus = tasks.kept().saturating_sub(desired);
+            for list in [&mut tasks.pending, &mut tasks.unready, &mut tasks.warming] {
+                let left = surplus.saturating_sub(tasks.arriving.len());
+                tasks.arriving.extend(list.extract_if(.., |task| is_awaited(task)).take(left));
+            }
+            tasks.arriving.sort_unstable_by_key(|task| task.key);
+            let waits_in_vain = |task: &mut &TaskFact| {
+                let is_bound = task.zone.is_none() || task.node.is_some();
+                !is_bound && (is_unplaced(task) || !is_awaited(task))
+            };
+            tasks.stranded.extend(tasks.pending.extract_if(.., waits_in_vain));
+        }
     }
 
     /// Counts the tasks at a moment, with the writes in flight applied.
@@ -254,4 +277,17 @@ impl<'a> View<'a> {
         };
         self.changes_at = [self.changes_at, changes_at].into_iter().flatten().min();
     }
+}
+
+/// Whether no node takes a task.
+pub(super) fn is_unplaced(task: &TaskFact) -> bool {
+    let failing = match &task.state {
+        TaskState::Pending { failing } => failing.as_ref(),
+        TaskState::Running(_) | TaskState::Stopped(_) => None,
+    };
+    failing.is_some_and(|failing| failing.kind == StartFailureKind::Unplaced)
+}
+
+fn is_running(task: &TaskFact) -> bool {
+    matches!(task.state, TaskState::Running(_))
 }

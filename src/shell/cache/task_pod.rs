@@ -195,6 +195,7 @@ impl TaskPod {
             presence: if stopping { Presence::Stopping } else { Presence::Present },
             node: self.spec.node_name.as_deref().map(Arc::from),
             pinned_to: annotations.get(labels::NODE).map(|node| Arc::from(node.as_str())),
+            zone: annotations.get(labels::ZONE).map(|zone| Arc::from(zone.as_str())),
             reserves: reserves(&self.spec.resources, &self.spec.init_containers, &self.spec.containers),
             protected_until: annotations.get(labels::PROTECTED_UNTIL).and_then(|until| until.parse().ok()),
             stop_requested_at: self.stop_requested_at(),

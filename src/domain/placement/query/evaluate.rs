@@ -17,6 +17,16 @@ impl Expression {
             Self::Test(test) => test.matches(instance),
         }
     }
+
+    /// Whether anything is asked of an attribute.
+    pub fn names(&self, attribute: &str) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.names(attribute)),
+            Self::Not(inner) => inner.names(attribute),
+            Self::Test(Test::Attribute(name, _)) => name.as_str() == attribute,
+            Self::Test(_) => false,
+        }
+    }
 }
 
 impl Test {

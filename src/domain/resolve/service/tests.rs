@@ -235,3 +235,57 @@ fn only_what_ecs_deploys_anew_starts_a_deployment() {
         "another revision"
     );
 }
+
+#[test]
+fn availability_zone_rebalancing_is_for_replica_services_that_ask_for_it_and_spread_over_zones_first() {
+    let member = "spec.availabilityZoneRebalancing";
+    let zone = "attribute:ecs.availability-zone";
+    for (sentence, change, rebalances, without_effect) in [
+        ("never set is DISABLED", json!({}), false, None),
+        ("so is what says so", json!({"availabilityZoneRebalancing": "DISABLED"}), false, None),
+        ("a service without a strategy", json!({}), true, None),
+        (
+            "one whose first strategy is spread over zones",
+            json!({"placementStrategy": [{"type": "spread", "field": zone}, {"type": "binpack", "field": "memory"}]}),
+            true,
+            None,
+        ),
+        (
+            "not one with another strategy first",
+            json!({"placementStrategy": [{"type": "binpack", "field": "memory"}, {"type": "spread", "field": zone}]}),
+            false,
+            Some("the first placementStrategy is not spread over attribute:ecs.availability-zone"),
+        ),
+        (
+            "not one that uses the zone as a constraint",
+            json!({"placementConstraints": [{"type": "memberOf", "expression": format!("not({zone} == eu-1a)")}]}),
+            false,
+            Some("placementConstraints name the Availability Zone"),
+        ),
+        (
+            "other constraints do not matter",
+            json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:stack == prod"}]}),
+            true,
+            None,
+        ),
+        (
+            "not one that must not start a task before it stops one",
+            json!({"deploymentConfiguration": {"minimumHealthyPercent": 50, "maximumPercent": 100}}),
+            false,
+            Some("maximumPercent leaves no room to start a task first; make it more than 100"),
+        ),
+    ] {
+        let mut change = change;
+        if !matches!(sentence, "never set is DISABLED" | "so is what says so") {
+            change["availabilityZoneRebalancing"] = json!("ENABLED");
+        }
+        let service = resolve(&spec(&change), &BTreeMap::new(), &references());
+        assert_eq!(service.rebalances_zones, rebalances, "{sentence}");
+        let told = service.not_implemented.iter().find(|told| told.starts_with(member));
+        let expected = without_effect.map(|why| format!("{member} ({why})"));
+        assert_eq!(told, expected.as_ref(), "{sentence}");
+    }
+    let daemon = json!({"schedulingStrategy": "DAEMON", "availabilityZoneRebalancing": "ENABLED"});
+    let service = resolve(&spec(&daemon), &BTreeMap::new(), &references());
+    assert!(!service.rebalances_zones && service.not_implemented.iter().any(|told| told == member));
+}

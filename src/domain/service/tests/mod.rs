@@ -6,6 +6,7 @@ mod daemon;
 mod exhaustive;
 mod failure;
 mod images;
+mod rebalance;
 mod replacement;
 mod secrets;
 mod targets;

@@ -1,7 +1,7 @@
 //! Target groups: what they say of tasks, and what is told of it.
 
 use super::running;
-use crate::domain::facts::{Presence, TargetChange, TaskFact, Unannounced};
+use crate::domain::facts::{Presence, TargetChange, TaskChange, TaskFact, Unannounced};
 use crate::domain::service::testing::{World, healthy, healthy_task, pending, task_key, unhealthy};
 use crate::domain::task::{Checks, Gate, Target, TargetHealth, TaskState};
 
@@ -83,7 +83,7 @@ fn tasks_that_stop_drain_their_connections_where_there_is_a_time_for_it() {
         world.service.desired_count = 1;
         world.step();
         let stopping = world.pods.values().filter(|pod| pod.presence == Presence::Stopping);
-        world.unannounced.stopped = stopping.map(TaskFact::task_id).collect();
+        world.unannounced.stopped = stopping.map(|task| TaskChange { task: task.task_id(), zone: None }).collect();
         world.step();
         let deployment = &world.status.deployments[0].id;
         let sentence = format!("(service web, taskSet {deployment}) has begun draining connections on 2 tasks.");

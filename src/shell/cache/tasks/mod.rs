@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::api::names::{DeploymentId, RevisionName, TaskId, TaskKey, Uid};
 use crate::domain::facts::{
-    NodeTasks, Presence, ServiceTasks, StopCause, TargetChange, TaskFact, TaskImages, Unannounced,
+    NodeTasks, Presence, ServiceTasks, StopCause, TargetChange, TaskChange, TaskFact, TaskImages, Unannounced,
 };
 use crate::domain::task::{StartFailureKind, TaskState};
 use crate::shell::cache::task_pod::TaskPod;
@@ -45,6 +45,7 @@ struct Tasks {
     pods: BTreeMap<String, Arc<TaskFact>>,
     gone: Vec<Arc<TaskFact>>,
     writes: WritesInFlight,
+    losses: u64,
     unannounced: Unannounced,
     /// What the images of each deployment turned out to be when its first tasks ran.
     images: BTreeMap<DeploymentId, Vec<TaskImages>>,
@@ -85,6 +86,8 @@ impl TaskIndex {
             let known = || before.and_then(|before| failing_since(before, failing.kind));
             failing.since = failing.since.or_else(known).or(Some(now));
         }
+        let is_lost = !stopping && !fact.is_serving() && before.is_some_and(|before| before.is_serving());
+        tasks.losses = tasks.losses.saturating_add(u64::from(is_lost));
         if let Some(before) = before.cloned() {
             tasks.unannounced.note_targets(&before, &fact);
         }
@@ -132,9 +135,15 @@ impl TaskIndex {
         ServiceTasks {
             tasks: tasks.pods.values().chain(&tasks.gone).cloned().collect(),
             pending: tasks.writes.pending(),
+            losses: tasks.losses,
             unannounced: tasks.unannounced.clone(),
             images: tasks.images.clone(),
         }
+    }
+
+    /// How many tasks of a service have ceased to serve without being asked to by us.
+    pub fn losses(&self, service: &Uid) -> u64 {
+        self.lock().services.get(service).map_or(0, |tasks| tasks.losses)
     }
 
     /// Namespaces and names of the services that have tasks on a node.
@@ -187,9 +196,9 @@ impl TaskIndex {
         let left: HashSet<DeploymentId> =
             tasks.pods.values().chain(&tasks.gone).map(|task| task.key.deployment).collect();
         tasks.images.retain(|deployment, _| left.contains(deployment));
-        let started: HashSet<&TaskId> = seen.unannounced.started.iter().collect();
+        let started: HashSet<&TaskChange> = seen.unannounced.started.iter().collect();
         tasks.unannounced.started.retain(|task| !started.contains(task));
-        let stopped: HashSet<&TaskId> = seen.unannounced.stopped.iter().collect();
+        let stopped: HashSet<&TaskChange> = seen.unannounced.stopped.iter().collect();
         tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
         let registered: HashSet<&TargetChange> = seen.unannounced.registered.iter().collect();
         tasks.unannounced.registered.retain(|change| !registered.contains(change));
@@ -212,7 +221,7 @@ impl TaskIndex {
     }
 
     /// A create has succeeded: it will be told of.
-    pub fn created(&self, service: &Uid, task: TaskId) {
+    pub fn created(&self, service: &Uid, task: TaskChange) {
         self.lock().tasks(service).unannounced.started.push(task);
     }
 
@@ -227,7 +236,7 @@ impl TaskIndex {
     }
 
     /// A stop has succeeded: it will be told of.
-    pub fn stopped(&self, service: &Uid, task: TaskId) {
+    pub fn stopped(&self, service: &Uid, task: TaskChange) {
         self.lock().tasks(service).unannounced.stopped.push(task);
     }
 
@@ -312,6 +321,8 @@ impl Index {
         tasks.writes.settle_pod(&pod.1, tasks.pods.get(&pod.1).map(|fact| &fact.uid));
         if let Some(fact) = tasks.pods.remove(&pod.1) {
             let stopped_for = tasks.writes.settle_delete(&fact.uid).or_else(|| fact.stopped_for.clone());
+            let is_lost = stopped_for.is_none() && fact.is_serving();
+            tasks.losses = tasks.losses.saturating_add(u64::from(is_lost));
             let gone = TaskFact { presence: Presence::Gone, stopped_for, ..(*fact).clone() };
             tasks.unannounced.note_targets(&fact, &gone);
             tasks.gone.push(Arc::new(gone));

@@ -49,6 +49,51 @@ fn a_write_in_flight_is_counted_until_the_watch_shows_it() {
     assert_eq!(index.of(&uid).tasks[0].stopped_for, Some(StopCause::Scaling));
 }
 
+/// Something that happens to the one task there is.
+type Change = fn(&TaskIndex);
+
+#[test]
+fn a_task_that_ceases_to_serve_without_being_asked_to_makes_plans_of_before_outdated() {
+    let uid = service_uid();
+    let not_ready = |pod: TaskPod| -> TaskPod {
+        let mut pod = serde_json::to_value(pod).unwrap();
+        pod["status"]["conditions"] = json!([]);
+        serde_json::from_value(pod).unwrap()
+    };
+    let rows: [(&str, Change, u64); 6] = [
+        ("nothing has happened", |_| (), 0),
+        ("it is seen again", |index| assert_eq!(index.apply(&pod(0, 2), Timestamp::UNIX_EPOCH), Urgency::Soon), 0),
+        (
+            "somebody stops it",
+            |index| assert_eq!(index.apply(&stopping(pod(0, 2)), Timestamp::UNIX_EPOCH), Urgency::Now),
+            1,
+        ),
+        ("it is gone", |index| assert_eq!(index.delete(&pod(0, 2)), Urgency::Now), 1),
+        ("a new list lacks it", |index| assert_eq!(index.retain(&HashSet::new()).len(), 1), 1),
+        (
+            "we have stopped it",
+            |index| {
+                let seen = pod(0, 2);
+                index.deleting(&service_uid(), &seen.reference().1, &Uid("uid-0".to_owned()), StopCause::Scaling);
+                index.apply(&stopping(seen), Timestamp::UNIX_EPOCH);
+                index.delete(&pod(0, 3));
+            },
+            0,
+        ),
+    ];
+    for (sentence, change, expected) in rows {
+        let index = TaskIndex::default();
+        index.apply(&pod(0, 1), Timestamp::UNIX_EPOCH);
+        change(&index);
+        assert_eq!((index.losses(&uid), index.of(&uid).losses), (expected, expected), "{sentence}");
+    }
+    let index = TaskIndex::default();
+    index.apply(&pod(0, 1), Timestamp::UNIX_EPOCH);
+    index.apply(&not_ready(pod(0, 2)), Timestamp::UNIX_EPOCH);
+    index.apply(&pod(0, 3), Timestamp::UNIX_EPOCH);
+    assert_eq!(index.losses(&uid), 1, "it has come back, but is another healthy task than it was");
+}
+
 #[test]
 fn a_pod_that_a_new_list_lacks_is_gone_and_its_service_is_told() {
     let index = TaskIndex::default();
