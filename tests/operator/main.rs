@@ -21,6 +21,7 @@ mod golden_pods;
 mod judge;
 mod leader_election;
 mod namespace;
+mod rebalancing;
 mod references;
 mod registries;
 mod replacement;
