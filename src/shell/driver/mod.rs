@@ -1,5 +1,6 @@
 //! One pass over an object, the same for all kinds: observe, plan, act. Its status is written beside the passes that follow.
 
+mod passes;
 mod queue;
 mod reconciler;
 mod run;
@@ -22,13 +23,10 @@ use crate::shell::Context;
 use crate::shell::cache::Urgency;
 use crate::shell::writer::{self, WriteError};
 use crate::shell::written::{Newest, Written};
+use passes::{Passes, backoff};
 
 pub use reconciler::{Performed, Reconciler};
 
-/// First and longest wait after a pass that failed.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
-/// The same where something else had written first: the answer to that is another look.
-const CONFLICT_BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 /// How long a pass may take; one that hangs must not be the last one for its object.
 const TIME_LIMIT: Duration = Duration::from_mins(2);
 
@@ -83,27 +81,6 @@ pub struct Driver<R: Reconciler> {
     objects: Mutex<HashMap<(Option<String>, String), Passes>>,
 }
 
-/// What is remembered of an object between passes.
-#[derive(Debug, Clone)]
-struct Passes {
-    uid: Uid,
-    /// How many passes have failed in a row.
-    failures: u32,
-    /// What its status has been told about an object that cannot be read.
-    unreadable: Option<String>,
-    /// Whether the watch has shown a version during a write of ours, which may be the one that this has made.
-    held: bool,
-    /// Whether a pass during a write has left something to tell.
-    untold: bool,
-}
-
-impl Passes {
-    fn of(object: &impl ResourceExt) -> Self {
-        let uid = Uid(object.uid().unwrap_or_default());
-        Self { uid, failures: 0, unreadable: None, held: false, untold: false }
-    }
-}
-
 impl<R: Reconciler> Driver<R> {
     /// A driver.
     pub fn new(context: Context) -> Self {
@@ -129,7 +106,7 @@ impl<R: Reconciler> Driver<R> {
             Ok(Outcome::Failed(error, write)) => (error.into(), write),
             Err(error) => {
                 // It may have been cut off in the middle of a write.
-                self.written.failed(&Uid(object.uid().unwrap_or_default()));
+                self.written.failed(&uid_of(&*object));
                 (error, None)
             }
         };
@@ -141,13 +118,15 @@ impl<R: Reconciler> Driver<R> {
     async fn write(&self, write: Write<R>) -> Option<Duration> {
         let Write { object, uid, version, seen, before, after, retry_after } = write;
         let Ok(read) = &object.0 else { return None };
+        let failures = self.with_passes(&object, |passes| passes.failures());
         let written = async {
             self.write_status(read, &uid, &version, &seen, &before, after).await?;
             Ok(())
         };
         match guarded(written).await {
             Ok(()) => {
-                if retry_after.is_none() {
+                // What has failed meanwhile, or before, this is no success of.
+                if retry_after.is_none() && failures == self.with_passes(&object, |passes| passes.failures()) {
                     self.succeeded(&object);
                 }
                 retry_after
@@ -162,13 +141,11 @@ impl<R: Reconciler> Driver<R> {
     /// Counts a failure. Returns how long to wait after it: longer each time, for this object only.
     fn failed(&self, object: &DeserializeGuard<R::Object>, error: &ReconcileError) -> Duration {
         let (name, namespace) = (object.name_any(), object.namespace());
-        let failures = match self.lock().get_mut(&(namespace.clone(), name.clone())) {
-            Some(passes) => {
-                passes.failures = passes.failures.saturating_add(1);
-                passes.failures
-            }
-            None => 1,
-        };
+        let failures = self.with_passes(object, |passes| {
+            passes.failed();
+            passes.failures()
+        });
+        let failures = failures.unwrap_or(1);
         let conflict = matches!(error, ReconcileError::Write(error) if error.is_conflict() || error.is_not_found());
         if conflict {
             tracing::debug!(name, namespace, %error, "something else was faster; deciding anew");
@@ -176,49 +153,33 @@ impl<R: Reconciler> Driver<R> {
             let kind = R::Object::kind(&());
             tracing::warn!(%kind, name, namespace, %error, failures, "the pass failed and will be tried again");
         }
-        let (first, longest) = if conflict { CONFLICT_BACKOFF } else { BACKOFF };
-        first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest)
+        backoff(failures, conflict)
     }
 
     fn succeeded(&self, object: &DeserializeGuard<R::Object>) {
-        if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any())) {
-            passes.failures = 0;
-        }
+        self.with_passes(object, Passes::succeeded);
     }
 
-    /// How soon an object that the watch shows wants a pass. At the version that our last write of its status has made it says
-    /// nothing new; where that tells of a failure, an answer to it would be the end of all waiting.
+    /// How soon an object that the watch shows wants a pass.
     fn urgency(&self, object: &DeserializeGuard<R::Object>) -> Option<Urgency> {
-        let (uid, version) = (Uid(object.uid().unwrap_or_default()), object.resource_version().unwrap_or_default());
+        let (uid, version) = (uid_of(object), object.resource_version().unwrap_or_default());
         let ours = self.written.made(&uid, &version);
-        if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any()))
-            && passes.failures > 0
-        {
-            passes.held |= !ours && self.written.is_writing(&uid);
-            if ours || passes.held {
-                return None;
-            }
-        }
-        Some(if ours { Urgency::Soon } else { Urgency::Now })
+        let is_writing = self.written.is_writing(&uid);
+        self.with_passes(object, |passes| passes.urgency(ours, is_writing)).unwrap_or(Some(Urgency::Now))
     }
 
-    /// Whether something has come meanwhile, now that a pass over an object or a write of its status is through: a version that is
-    /// newer than the one written, or something to tell.
+    /// Whether something has come meanwhile, now that a pass over an object or a write of its status is through.
     fn is_overtaken(&self, object: &DeserializeGuard<R::Object>) -> bool {
-        let (uid, version) = (Uid(object.uid().unwrap_or_default()), object.resource_version().unwrap_or_default());
+        let (uid, version) = (uid_of(object), object.resource_version().unwrap_or_default());
         if self.written.is_writing(&uid) {
             return false;
         }
-        let mut objects = self.lock();
-        let Some(passes) = objects.get_mut(&(object.namespace(), object.name_any())) else { return false };
-        let (held, untold) = (std::mem::take(&mut passes.held), std::mem::take(&mut passes.untold));
-        untold || (held && self.written.is_behind(&uid, &version))
+        let is_newer = self.written.is_behind(&uid, &version);
+        self.with_passes(object, |passes| passes.is_overtaken(is_newer)).unwrap_or(false)
     }
 
     fn leave_untold(&self, object: &DeserializeGuard<R::Object>) {
-        if let Some(passes) = self.lock().get_mut(&(object.namespace(), object.name_any())) {
-            passes.untold = true;
-        }
+        self.with_passes(object, Passes::leave_untold);
     }
 
     /// An object that the watch says is gone.
@@ -236,7 +197,7 @@ impl<R: Reconciler> Driver<R> {
         object: &R::Object,
     ) -> Result<Outcome<R>, ReconcileError> {
         let now = self.context.clock.now();
-        let uid = Uid(object.uid().unwrap_or_default());
+        let uid = uid_of(object);
         let Newest { status: ours, version, writing } =
             self.written.newest(&uid, &object.resource_version().unwrap_or_default());
         let known = ours.as_deref().or_else(|| R::status(object));
@@ -349,7 +310,7 @@ impl<R: Reconciler> Driver<R> {
             *R::conditions(&mut status) =
                 Conditions::new(&[], object.meta().generation, self.context.clock.now()).summary(&summary).build();
             writer::merge_status(&api, &name, &version, &status).await?;
-            self.lock().entry(key).or_insert_with(|| Passes::of(object)).unreadable = Some(message);
+            self.lock().entry(key).or_insert_with(|| Passes::of(uid_of(object))).unreadable = Some(message);
         }
         Ok(Outcome::Done(None))
     }
@@ -358,22 +319,31 @@ impl<R: Reconciler> Driver<R> {
     fn meet(&self, object: &DeserializeGuard<R::Object>) {
         let key = (object.namespace(), object.name_any());
         let mut objects = self.lock();
-        let passes = objects.entry(key).or_insert_with(|| Passes::of(object));
-        let uid = Uid(object.uid().unwrap_or_default());
+        let uid = uid_of(object);
+        let passes = objects.entry(key).or_insert_with(|| Passes::of(uid.clone()));
         if passes.uid != uid {
             // Deleted and made again, faster than we were told.
             self.written.forget(&passes.uid);
             R::gone(&self.context, &passes.uid);
-            *passes = Passes::of(object);
+            *passes = Passes::of(uid);
         }
         if object.0.is_ok() {
             passes.unreadable = None;
         }
     }
 
+    /// What is made of what is remembered of an object, if anything is.
+    fn with_passes<T>(&self, object: &DeserializeGuard<R::Object>, make: impl FnOnce(&mut Passes) -> T) -> Option<T> {
+        self.lock().get_mut(&(object.namespace(), object.name_any())).map(make)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Option<String>, String), Passes>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn uid_of(object: &impl ResourceExt) -> Uid {
+    Uid(object.uid().unwrap_or_default())
 }
 
 /// Limits a pass, or a write of status, in time, and catches its panics.
