@@ -286,31 +286,34 @@ impl Links {
         let families = deployed.map(|deployment| deployment.task_definition.as_str());
         for named in families.chain(service.spec.task_definition.as_deref()) {
             if let Ok(name) = named.parse::<TaskDefinitionName>() {
-                self.family_changed(name.family().as_str(), service.namespace().as_deref());
+                self.family_changed(name.family().as_str(), service.namespace().as_deref(), |_| true);
             }
         }
     }
 
-    fn family_changed(&self, changed: &str, namespace: Option<&str>) {
+    fn family_changed(&self, changed: &str, namespace: Option<&str>, concerned: impl Fn(&TaskDefinition) -> bool) {
         for guard in self.caches.task_definitions.state() {
             if let Ok(definition) = &guard.0
                 && definition.metadata.namespace.as_deref() == namespace
                 && family(&definition.spec, &definition.name_any()) == changed
+                && concerned(definition)
             {
                 self.triggers.task_definitions.send(&definition.name_any(), namespace);
             }
         }
     }
 
-    /// Whoever has the family next is another object.
-    fn task_definition_changed(&self, definition: &TaskDefinition) {
-        self.family_changed(family(&definition.spec, &definition.name_any()), definition.namespace().as_deref());
+    /// Whoever has the family next is another object. One that fails is not to be brought back by its own status.
+    fn task_definition_changed(&self, changed: &TaskDefinition) {
+        let name = changed.name_any();
+        let another = |definition: &TaskDefinition| definition.name_any() != name;
+        self.family_changed(family(&changed.spec, &name), changed.namespace().as_deref(), another);
     }
 
     fn revision_changed(&self, revision: &TaskDefinitionRevision) {
         let Some(family) = revision.spec.task_definition.family.as_deref() else { return };
         let namespace = revision.namespace();
-        self.family_changed(family, namespace.as_deref());
+        self.family_changed(family, namespace.as_deref(), |_| true);
         self.services_where(namespace.as_deref(), |service| {
             let named = service.spec.task_definition.as_deref();
             named
@@ -323,7 +326,8 @@ impl Links {
         let name = cluster.cluster_name();
         // Whoever has the name next is another object.
         for guard in self.caches.clusters.state() {
-            let same_name = |other: &Cluster| other.cluster_name() == name;
+            let same_name =
+                |other: &Cluster| other.cluster_name() == name && other.metadata.name != cluster.metadata.name;
             if guard.namespace() == cluster.namespace() && guard.0.as_ref().is_ok_and(same_name) {
                 self.triggers.clusters.send(&guard.name_any(), guard.namespace().as_deref());
             }

@@ -61,22 +61,17 @@ impl<S> Written<S> {
         }
     }
 
-    /// Whether a version is the one that our last write has made.
-    pub fn made(&self, uid: &Uid, version: &str) -> bool {
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.get(uid).is_some_and(|entry| entry.version == version)
-    }
-
     /// Whether a status is on its way.
     pub fn is_writing(&self, uid: &Uid) -> bool {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         objects.get(uid).is_some_and(|entry| entry.writing)
     }
 
-    /// Whether a version is newer than the one that our last write has made.
-    pub fn is_behind(&self, uid: &Uid, version: &str) -> bool {
+    /// Whether a version is one that a write of ours has made. A write succeeds only on the version that it is based on, so nobody
+    /// else has made one between that and ours: one that another write of ours has followed is ours, too, or has been seen.
+    pub fn is_ours(&self, uid: &Uid, version: &str) -> bool {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.get(uid).is_none_or(|entry| is_newer(version, &entry.version))
+        objects.get(uid).is_some_and(|entry| !is_newer(version, &entry.version))
     }
 
     /// A status is about to be written.

@@ -142,7 +142,7 @@ impl<R: Reconciler> Driver<R> {
     fn failed(&self, object: &DeserializeGuard<R::Object>, error: &ReconcileError) -> Duration {
         let (name, namespace) = (object.name_any(), object.namespace());
         let failures = self.with_passes(object, |passes| {
-            passes.failed();
+            passes.failed(passes::Written::of(object));
             passes.failures()
         });
         let failures = failures.unwrap_or(1);
@@ -162,20 +162,14 @@ impl<R: Reconciler> Driver<R> {
 
     /// How soon an object that the watch shows wants a pass.
     fn urgency(&self, object: &DeserializeGuard<R::Object>) -> Option<Urgency> {
-        let (uid, version) = (uid_of(object), object.resource_version().unwrap_or_default());
-        let ours = self.written.made(&uid, &version);
-        let is_writing = self.written.is_writing(&uid);
-        self.with_passes(object, |passes| passes.urgency(ours, is_writing)).unwrap_or(Some(Urgency::Now))
+        let ours = self.written.is_ours(&uid_of(object), &object.resource_version().unwrap_or_default());
+        let urgency = self.with_passes(object, |passes| passes.urgency(object, ours));
+        urgency.unwrap_or(Some(Urgency::Now))
     }
 
-    /// Whether something has come meanwhile, now that a pass over an object or a write of its status is through.
+    /// Whether a pass during a write of status has left something to tell, and that write is through.
     fn is_overtaken(&self, object: &DeserializeGuard<R::Object>) -> bool {
-        let (uid, version) = (uid_of(object), object.resource_version().unwrap_or_default());
-        if self.written.is_writing(&uid) {
-            return false;
-        }
-        let is_newer = self.written.is_behind(&uid, &version);
-        self.with_passes(object, |passes| passes.is_overtaken(is_newer)).unwrap_or(false)
+        !self.written.is_writing(&uid_of(object)) && self.with_passes(object, Passes::take_untold).unwrap_or(false)
     }
 
     fn leave_untold(&self, object: &DeserializeGuard<R::Object>) {

@@ -1,6 +1,9 @@
 //! What is remembered of an object between its passes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use kube::ResourceExt;
 
 use crate::api::names::Uid;
 use crate::shell::cache::Urgency;
@@ -18,15 +21,15 @@ pub(super) struct Passes {
     pub(super) unreadable: Option<String>,
     /// How many passes have failed in a row.
     failures: u32,
-    /// Whether the watch has shown a version during a write of ours, which may be the one that this has made.
-    held: bool,
+    /// What people had written of the object when the last of them failed.
+    failed_on: Option<Written>,
     /// Whether a pass during a write has left something to tell.
     untold: bool,
 }
 
 impl Passes {
     pub(super) fn of(uid: Uid) -> Self {
-        Self { uid, unreadable: None, failures: 0, held: false, untold: false }
+        Self { uid, unreadable: None, failures: 0, failed_on: None, untold: false }
     }
 
     /// How many passes have failed in a row.
@@ -35,13 +38,14 @@ impl Passes {
     }
 
     /// A pass, or the write of its status, has failed.
-    pub(super) fn failed(&mut self) {
+    pub(super) fn failed(&mut self, on: Written) {
         self.failures = self.failures.saturating_add(1);
+        self.failed_on = Some(on);
     }
 
     /// A pass has come to its end.
     pub(super) fn succeeded(&mut self) {
-        self.failures = 0;
+        (self.failures, self.failed_on) = (0, None);
     }
 
     /// A pass during a write has left something to tell.
@@ -49,24 +53,38 @@ impl Passes {
         self.untold = true;
     }
 
-    /// How soon the object wants a pass when the watch shows a version of it: `ours` is the one that our last write of its status
-    /// has made, and says nothing new. After a failure an answer to it would be the end of all waiting; while another write is on
-    /// its way, it cannot be known yet whether the version is ours.
-    pub(super) fn urgency(&mut self, ours: bool, is_writing: bool) -> Option<Urgency> {
-        if self.failures > 0 {
-            self.held |= !ours && is_writing;
-            if ours || self.held {
-                return None;
-            }
-        }
-        Some(if ours { Urgency::Soon } else { Urgency::Now })
+    /// How soon the object wants a pass when the watch shows it again. A version that is `ours` says nothing new. One that fails
+    /// waits its time, whoever writes its status, be it another operator: what people write is what may help it.
+    pub(super) fn urgency(&self, object: &impl ResourceExt, ours: bool) -> Option<Urgency> {
+        let waits = self.failed_on.as_ref().is_some_and(|failed_on| *failed_on == Written::of(object));
+        (!waits).then_some(if ours { Urgency::Soon } else { Urgency::Now })
     }
 
-    /// Whether something has come meanwhile, now that a write is through: a version that is newer than the one written, or
-    /// something to tell.
-    pub(super) fn is_overtaken(&mut self, is_newer: bool) -> bool {
-        let (held, untold) = (std::mem::take(&mut self.held), std::mem::take(&mut self.untold));
-        untold || (held && is_newer)
+    /// Whether there is something to tell, now that a write is through. Asked once.
+    pub(super) fn take_untold(&mut self) -> bool {
+        std::mem::take(&mut self.untold)
+    }
+}
+
+/// What people write of an object: all but its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    generation: Option<i64>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    finalizers: Vec<String>,
+    deleting: bool,
+}
+
+impl Written {
+    pub(super) fn of(object: &impl ResourceExt) -> Self {
+        Self {
+            generation: object.meta().generation,
+            labels: object.labels().clone(),
+            annotations: object.annotations().clone(),
+            finalizers: object.finalizers().to_vec(),
+            deleting: object.meta().deletion_timestamp.is_some(),
+        }
     }
 }
 
@@ -78,48 +96,62 @@ pub(super) fn backoff(failures: u32, is_conflict: bool) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::DynamicObject;
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn after_failures(failures: u32) -> Passes {
+    /// An object with this metadata.
+    fn object(metadata: &Value) -> DynamicObject {
+        serde_json::from_value(json!({ "metadata": metadata })).unwrap()
+    }
+
+    /// So many passes over an object have failed.
+    fn after_failures(failures: u32, metadata: &Value) -> Passes {
         let mut passes = Passes::of(Uid("uid".to_owned()));
-        (0..failures).for_each(|_| passes.failed());
+        (0..failures).for_each(|_| passes.failed(Written::of(&object(metadata))));
         passes
     }
 
     #[test]
     fn a_version_of_somebody_else_wants_a_pass_at_once_and_our_own_says_nothing_new() {
-        for (failures, ours, is_writing, expected) in [
-            (0, false, false, Some(Urgency::Now)),
-            (0, false, true, Some(Urgency::Now)),
-            (0, true, false, Some(Urgency::Soon)),
-            (1, false, false, Some(Urgency::Now)),
-            // After a failure our own would be the end of all waiting,
-            (1, true, false, None),
-            // and whether this one is our own is known when the write is through.
-            (1, false, true, None),
-        ] {
-            let found = after_failures(failures).urgency(ours, is_writing);
-            assert_eq!(found, expected, "{failures} failures, ours: {ours}, writing: {is_writing}");
+        let same = json!({ "generation": 1 });
+        for (failures, ours, expected) in
+            [(0, false, Some(Urgency::Now)), (0, true, Some(Urgency::Soon)), (1, false, None), (1, true, None)]
+        {
+            let passes = after_failures(failures, &same);
+            assert_eq!(passes.urgency(&object(&same), ours), expected, "{failures} failures, ours: {ours}");
         }
     }
 
     #[test]
-    fn a_version_that_came_during_a_write_is_looked_at_after_it_unless_it_is_the_one_written() {
-        for (is_newer, overtaken) in [(true, true), (false, false)] {
-            let mut passes = after_failures(1);
-            assert_eq!(passes.urgency(false, true), None);
-            assert_eq!(passes.is_overtaken(is_newer), overtaken);
-            assert!(!passes.is_overtaken(true), "once");
+    fn an_object_that_fails_has_a_pass_before_its_time_when_people_have_written_something() {
+        let before = json!({ "generation": 1, "annotations": { "a": "1" }, "finalizers": ["f"] });
+        let mut passes = after_failures(3, &before);
+        for (member, value) in [
+            ("generation", json!(2)),
+            ("annotations", json!({ "a": "2" })),
+            ("labels", json!({ "a": "1" })),
+            ("finalizers", json!([])),
+            ("deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+        ] {
+            let mut after = before.clone();
+            after[member] = value;
+            assert_eq!(passes.urgency(&object(&after), false), Some(Urgency::Now), "{member}");
         }
-        assert!(!after_failures(1).is_overtaken(true), "none has come");
+        let mut status = before.clone();
+        status["resourceVersion"] = json!("7");
+        assert_eq!(passes.urgency(&object(&status), false), None, "its status alone");
+        passes.succeeded();
+        assert_eq!(passes.urgency(&object(&before), false), Some(Urgency::Now), "it does not fail any more");
     }
 
     #[test]
     fn what_a_pass_has_left_to_tell_is_told_after_the_write_and_once() {
-        let mut passes = after_failures(0);
+        let mut passes = after_failures(0, &json!({}));
         passes.leave_untold();
-        assert!(passes.is_overtaken(false));
-        assert!(!passes.is_overtaken(false));
+        assert!(passes.take_untold());
+        assert!(!passes.take_untold());
     }
 
     #[test]
@@ -130,7 +162,7 @@ mod tests {
             [500, 1000, 2000, 32_000, 60_000, 60_000]
         );
         assert_eq!([1, 2, 3, 8, 9, 99].map(|failures| waits(failures, true)), [20, 40, 80, 2560, 5000, 5000]);
-        let mut passes = after_failures(3);
+        let mut passes = after_failures(3, &json!({}));
         passes.succeeded();
         assert_eq!(passes.failures(), 0);
     }
