@@ -104,6 +104,11 @@ impl WriteError {
         matches!(self, Self::Foreign { .. }) || self.status().is_some_and(|status| (400..500).contains(&status.code))
     }
 
+    /// Whether somebody does not want the object to be: a quota, a policy, or a rule of the API server.
+    pub fn is_refusal(&self) -> bool {
+        self.status().is_some_and(|status| status.is_forbidden() || status.is_invalid())
+    }
+
     /// Whether the object itself breaks a rule of the API server: trying again changes nothing.
     pub fn is_invalid(&self) -> bool {
         self.status().is_some_and(kube::core::Status::is_invalid)

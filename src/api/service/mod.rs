@@ -60,7 +60,7 @@ pub use volume_configuration::{
     EbsResourceType, EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration,
     TaskFilesystemType,
 };
-pub use zone_rebalancing::{FullZone, ZoneRebalancing};
+pub use zone_rebalancing::{AvoidedZone, ZoneRebalancing};
 
 /// Input of CreateService, member for member.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]

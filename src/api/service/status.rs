@@ -55,7 +55,7 @@ pub struct ServiceStatus {
     /// Highest deployment number ever given out; none is used twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_deployment_ordinal: Option<i64>,
-    /// How the balance of the Availability Zones is restored, while they are uneven.
+    /// How the balance of the Availability Zones is restored, while there is something to tell of it.
     #[serde(default, deserialize_with = "none_if_unknown", skip_serializing_if = "Option::is_none")]
     pub availability_zone_rebalancing: Option<ZoneRebalancing>,
     /// The objects made for what the tasks take from secrets and files.

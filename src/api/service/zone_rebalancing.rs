@@ -6,19 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::other_versions::known_items;
 
-/// How the balance of the Availability Zones is restored, while they are uneven.
+/// How the balance of the Availability Zones is restored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneRebalancing {
-    /// The zones in which no node has had room for a task.
+    /// Whether tasks move, or will once a zone can have them.
+    #[serde(default)]
+    pub in_progress: bool,
+    /// The zones that have not come to have a task that was started there.
     #[serde(default, deserialize_with = "known_items", skip_serializing_if = "Vec::is_empty")]
-    pub full_zones: Vec<FullZone>,
+    pub avoided_zones: Vec<AvoidedZone>,
 }
 
-/// A zone in which no node has had room for a task.
+/// A zone that tasks are not moved to for a while.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct FullZone {
+pub struct AvoidedZone {
     /// The zone.
     pub zone: String,
     /// When it is tried again.

@@ -5,6 +5,7 @@ mod tasks;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::join;
@@ -110,6 +111,7 @@ impl Reconciler for Services {
             && let Some(Ok(definition)) = definitions.get(&target.revision)
         {
             service.check_volumes(definition, &object.spec);
+            service.check_zones(definition);
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let definitions = definitions.collect();
@@ -160,6 +162,8 @@ impl Reconciler for Services {
             api: Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default()),
             context,
             seen,
+            has_floor: object.metadata.deletion_timestamp.is_none(),
+            skipped: AtomicBool::new(false),
             owner: ServiceOwner {
                 object_name: object.name_any(),
                 namespace: object.namespace().unwrap_or_default(),
@@ -208,7 +212,7 @@ impl Reconciler for Services {
         // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
         let (stopped, started) = join(stop, start_at_once).await;
         stopped.and(started)?;
-        if tasks.is_plan_outdated() {
+        if tasks.has_skipped() {
             return Ok(Performed::Part);
         }
         // Not one of these before all stops are through.
@@ -219,7 +223,7 @@ impl Reconciler for Services {
         for stop in &evicted {
             tasks.evict(stop).await?;
         }
-        let performed = if tasks.is_plan_outdated() { Performed::Part } else { performed };
+        let performed = if tasks.has_skipped() { Performed::Part } else { performed };
         many::send(given_up.iter().map(|name| secrets.give_up(name))).await?;
         Ok(performed)
     }

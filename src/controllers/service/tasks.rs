@@ -1,5 +1,7 @@
 //! The writes to the tasks of a service.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -68,19 +70,30 @@ pub(super) struct Tasks<'a> {
     pub(super) api: Api<Pod>,
     pub(super) context: &'a Context,
     pub(super) seen: &'a Seen,
+    /// Whether healthy tasks have to be left: a service that is being deleted keeps none.
+    pub(super) has_floor: bool,
+    /// Whether a write was left to the next plan.
+    pub(super) skipped: AtomicBool,
     pub(super) owner: ServiceOwner,
 }
 
 impl Tasks<'_> {
-    /// Whether a task has been lost since the plan was made. Then a stop that was to leave the floor may leave less: there is a
-    /// new plan to make.
-    pub(super) fn is_plan_outdated(&self) -> bool {
-        self.context.caches.tasks.losses(&self.owner.uid) != self.seen.tasks.losses
+    /// Whether a write was left to the next plan.
+    pub(super) fn has_skipped(&self) -> bool {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Skips a stop that counts towards the floor, if a task has been lost since the plan was made: it may leave less than that was to
+    /// leave.
+    fn skips(&self) -> bool {
+        let is_outdated = self.has_floor && self.context.caches.tasks.losses(&self.owner.uid) != self.seen.tasks.losses;
+        self.skipped.fetch_or(is_outdated, Ordering::Relaxed);
+        is_outdated
     }
 
     /// Stops a task, unless it counts towards the floor and the plan is out of date.
     pub(super) async fn stop(&self, stop: &Stop) -> Result<(), WriteError> {
-        if stop.resource_version.is_none() && self.is_plan_outdated() {
+        if stop.resource_version.is_none() && self.skips() {
             return Ok(());
         }
         let version = stop.resource_version.as_deref();
@@ -89,7 +102,7 @@ impl Tasks<'_> {
 
     /// Evicts a task, unless the plan is out of date.
     pub(super) async fn evict(&self, stop: &Stop) -> Result<(), WriteError> {
-        if self.is_plan_outdated() {
+        if self.skips() {
             return Ok(());
         }
         self.stop_by(stop, writer::evict(&self.api, &stop.pod, &stop.uid)).await
@@ -145,6 +158,15 @@ impl Tasks<'_> {
             Err(error) if error.is_certain() => index.not_created(service, &name),
             Err(_) => index.uncertain(service, &name),
         }
-        outcome
+        match (outcome, &start.zone) {
+            // A quota has no room for one task more: the service has all that it should, and is not to fail for it.
+            (Err(error), Some(zone)) if error.is_refusal() => {
+                tracing::info!(pod = name, %zone, %error, "no task can be started to balance the zones");
+                index.zone_refused(service, zone.clone());
+                self.skipped.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            (outcome, _) => outcome,
+        }
     }
 }

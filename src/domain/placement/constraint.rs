@@ -24,11 +24,19 @@ impl Constraint {
         }
     }
 
-    /// Whether it asks anything of an attribute.
-    pub fn names(&self, attribute: &str) -> bool {
+    /// Whether tasks may be on the instance at all, however many there are.
+    pub fn admits(&self, instance: &Instance<'_>) -> bool {
+        match self {
+            Self::DistinctInstance => true,
+            Self::MemberOf(expression) => expression.matches(instance),
+        }
+    }
+
+    /// Whether it asks anything of the Availability Zone.
+    pub fn names_zone(&self) -> bool {
         match self {
             Self::DistinctInstance => false,
-            Self::MemberOf(expression) => expression.names(attribute),
+            Self::MemberOf(expression) => expression.names_zone(),
         }
     }
 }

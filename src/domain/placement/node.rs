@@ -164,6 +164,11 @@ impl AttributeName {
         &self.0
     }
 
+    /// Whether it is the one that names the Availability Zone, be it by Kubernetes' name for it.
+    pub fn is_zone(&self) -> bool {
+        label_of(&self.0) == label_of(AVAILABILITY_ZONE)
+    }
+
     /// Whether a name may hold this character.
     pub(super) fn allows(c: char) -> bool {
         c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '\\' | '.')

@@ -62,7 +62,7 @@ impl Strategy {
 
     /// Whether it spreads tasks over Availability Zones.
     pub fn spreads_over_zones(&self) -> bool {
-        matches!(self, Self::Spread(SpreadField::Attribute(name)) if name.as_str() == AVAILABILITY_ZONE)
+        matches!(self, Self::Spread(SpreadField::Attribute(name)) if name.is_zone())
     }
 
     /// What a service without strategies gets: spread over Availability Zones, and within them over nodes.

@@ -10,7 +10,6 @@ use crate::api::{
     AvailabilityZoneRebalancing, DeploymentCircuitBreaker, SchedulingStrategy, ServiceSpec, ServiceVolumeConfiguration,
 };
 use crate::domain::placement::constraint::Constraint;
-use crate::domain::placement::node::AVAILABILITY_ZONE;
 use crate::domain::placement::strategy::Strategy;
 use crate::domain::resolve::control::Control;
 use crate::domain::resolve::deployment_content;
@@ -68,6 +67,15 @@ impl ResolvedService {
     /// Whether what runs on the nodes, whatever its service, makes a difference to it.
     pub fn looks_at_node_tasks(&self) -> bool {
         matches!(self.scheduling, Scheduling::Daemon { .. }) || self.strategies.iter().any(Strategy::looks_at_room)
+    }
+
+    /// Leaves the tasks in the zones that the definition that is to run asks for.
+    pub fn check_zones(&mut self, definition: &ResolvedTaskDefinition) {
+        if self.rebalances_zones && definition.platform.constraints.iter().any(Constraint::names_zone) {
+            self.rebalances_zones = false;
+            let why = "placementConstraints of the task definition name the Availability Zone";
+            self.not_implemented.push(format!("spec.availabilityZoneRebalancing ({why})"));
+        }
     }
 
     /// Whether the service says what the definition that is to run leaves to it.
@@ -175,10 +183,11 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     let rebalances_zones = spec.availability_zone_rebalancing == Some(AvailabilityZoneRebalancing::Enabled) && !daemon;
     let constraints = constraints.unwrap_or_default();
     let strategies = strategies.unwrap_or_default();
-    let obstacle = zones_stay(&constraints, &strategies, maximum_percent).filter(|_| rebalances_zones);
+    let desired_count = u32::try_from(spec.desired_count).unwrap_or(0);
+    let obstacle = zones_stay(&constraints, &strategies, desired_count, maximum_percent).filter(|_| rebalances_zones);
     without_effect.extend(obstacle.map(|obstacle| format!("spec.availabilityZoneRebalancing ({obstacle})")));
     ResolvedService {
-        desired_count: u32::try_from(spec.desired_count).unwrap_or(0),
+        desired_count,
         scheduling: if daemon { Scheduling::Daemon { constraints } } else { Scheduling::Replica },
         minimum_healthy_percent: given(
             configuration.and_then(|c| c.minimum_healthy_percent),
@@ -204,18 +213,24 @@ pub fn resolve(spec: &ServiceSpec, annotations: &BTreeMap<String, String>, refer
     }
 }
 
-/// Why tasks are not moved between zones though a service asks for it. "Availability Zone rebalancing is not supported for services
-/// that … use Availability Zone as a placement constraint, … do not use a strategy, or use Availability Zone spread as the first one,
-/// [… or whose] maximumPercent is 100".
-fn zones_stay(constraints: &[Constraint], strategies: &[Strategy], maximum_percent: u32) -> Option<&'static str> {
-    if maximum_percent <= 100 {
-        return Some("maximumPercent leaves no room to start a task first; make it more than 100");
+/// Why tasks are not moved between zones though a service asks for it. It is for services "that use Availability Zone spread as the
+/// first task placement strategy, or do not specify a placement strategy", not for those "that … use a maximumPercent of 100" or "have
+/// the ecs.availability-zone attribute as a task placement constraint".
+fn zones_stay(
+    constraints: &[Constraint],
+    strategies: &[Strategy],
+    desired_count: u32,
+    maximum_percent: u32,
+) -> Option<&'static str> {
+    // Rounded down, 110 percent of 4 tasks are 4. Where there is one task, or none, nothing has to move.
+    let extra = u64::from(desired_count).saturating_mul(u64::from(maximum_percent.saturating_sub(100)));
+    if maximum_percent <= 100 || (desired_count > 1 && extra < 100) {
+        return Some("maximumPercent leaves no room to start a task first; make it more");
     }
     if strategies.first().is_some_and(|first| !first.spreads_over_zones()) {
         return Some("the first placementStrategy is not spread over attribute:ecs.availability-zone");
     }
-    let names_zone = |constraint: &Constraint| constraint.names(AVAILABILITY_ZONE);
-    constraints.iter().any(names_zone).then_some("placementConstraints name the Availability Zone")
+    constraints.iter().any(Constraint::names_zone).then_some("placementConstraints name the Availability Zone")
 }
 
 fn target(spec: &ServiceSpec, references: &References) -> Result<Target, Summary> {

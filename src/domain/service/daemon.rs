@@ -77,11 +77,7 @@ impl<'n> DaemonNodes<'n> {
         let idle = NodeTasks::default();
         let tasks = self.tasks.get(&node.name).unwrap_or(&idle);
         let instance = Instance { node, task_groups: &tasks.task_groups, running_tasks: tasks.tasks };
-        self.constraints.iter().copied().flatten().all(|constraint| match constraint {
-            // One task on each instance is what DAEMON means.
-            Constraint::DistinctInstance => true,
-            Constraint::MemberOf(expression) => expression.matches(&instance),
-        })
+        self.constraints.iter().copied().flatten().all(|constraint| constraint.admits(&instance))
     }
 }
 

@@ -10,8 +10,8 @@ use crate::api::names::{DeploymentId, TaskId, short_hash};
 
 /// How many events a service keeps.
 const EVENTS_MAX: usize = 100;
-/// How many tasks a sentence names; ECS's scheduler itself starts ten at a time.
-const TASKS_NAMED: usize = 10;
+/// How many tasks or zones a sentence names; ECS's scheduler itself starts ten at a time.
+const NAMED_MAX: usize = 10;
 /// "Duplicate service events are suppressed until either the cause clears or six hours have passed."
 const SUPPRESSED_FOR: SignedDuration = SignedDuration::from_hours(6);
 
@@ -19,7 +19,7 @@ const SUPPRESSED_FOR: SignedDuration = SignedDuration::from_hours(6);
 pub(super) type TargetGroup = Arc<str>;
 
 /// An Availability Zone by its name.
-pub(super) type Zone = Arc<str>;
+pub(super) type ZoneName = Arc<str>;
 
 /// Something that ECS tells of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(super) enum Notice {
     /// Tasks were stopped.
     Stopped(Vec<TaskId>),
     /// Tasks were started in a zone that had too few.
-    StartedInZone(Zone, Vec<TaskId>),
+    StartedInZone(ZoneName, Vec<TaskId>),
     /// Tasks were stopped in a zone that had too many.
-    StoppedInZone(Zone, Vec<TaskId>),
+    StoppedInZone(ZoneName, Vec<TaskId>),
     /// A target group got to know tasks.
     Registered(TargetGroup, usize),
     /// Tasks left a target group.
@@ -72,13 +72,13 @@ pub(super) enum Notice {
     /// More tasks are protected from scale-in than there are to be.
     Protected(DeploymentId),
     /// The zones do not have equally many tasks; how many each has.
-    ZonesUneven(Vec<(Zone, usize)>),
+    ZonesUneven(Vec<(ZoneName, usize)>),
     /// They do.
-    ZonesEven(Vec<(Zone, usize)>),
-    /// Tasks do not move between zones any more, for a deployment or because nobody asks for it.
+    ZonesEven(Vec<(ZoneName, usize)>),
+    /// Tasks cannot move between zones any more: a deployment has begun, the tasks are protected, or nobody asks for it.
     RebalancingStopped,
     /// No node of a zone takes a task.
-    ZoneUnplaced(Zone),
+    ZoneUnplaced(ZoneName),
     /// The tasks that would have to go are protected.
     ZonesProtected(DeploymentId),
 }
@@ -167,15 +167,16 @@ impl Notice {
 }
 
 /// `3 tasks in a, 1 tasks in b`.
-fn counts(zones: &[(Zone, usize)]) -> String {
-    let counts: Vec<String> = zones.iter().map(|(zone, tasks)| format!("{tasks} tasks in {zone}")).collect();
-    counts.join(", ")
+fn counts(zones: &[(ZoneName, usize)]) -> String {
+    let counts = zones.iter().take(NAMED_MAX).map(|(zone, tasks)| format!("{tasks} tasks in {zone}"));
+    let more = zones.len().checked_sub(NAMED_MAX).filter(|more| *more > 0).map(|more| format!("{more} more zones"));
+    counts.chain(more).collect::<Vec<_>>().join(", ")
 }
 
 /// `(task a) (task b)`, and how many more there are: a sentence about 500 tasks stays one that a person can read.
 fn named(tasks: &[TaskId]) -> String {
-    let names: Vec<String> = tasks.iter().take(TASKS_NAMED).map(|task| format!("(task {task})")).collect();
-    match tasks.len().saturating_sub(TASKS_NAMED) {
+    let names: Vec<String> = tasks.iter().take(NAMED_MAX).map(|task| format!("(task {task})")).collect();
+    match tasks.len().saturating_sub(NAMED_MAX) {
         0 => names.join(" "),
         more => format!("{} and {more} more", names.join(" ")),
     }

@@ -78,7 +78,7 @@ impl Failures {
                 at: stopped.end.at.unwrap_or(now),
                 attempt: attempt(stopped.task),
                 breaks: !unplaced.has(stopped.task.key),
-                throttles: true,
+                throttles: fills_a_gap(stopped.task),
             })
             .collect();
         let named: BTreeSet<&str> = launches.unhealthy_tasks.iter().map(String::as_str).collect();
@@ -88,7 +88,7 @@ impl Failures {
         for task in known.iter().chain(&new).take(UNHEALTHY_MAX) {
             let id = task.task_id().to_string();
             if !named.contains(id.as_str()) {
-                let throttles = service.count_early_exits;
+                let throttles = service.count_early_exits && fills_a_gap(task);
                 counted.push(Counted { at: now, attempt: attempt(task), breaks: true, throttles });
             }
             unhealthy.push(id);
@@ -174,6 +174,12 @@ impl Failures {
             status(MonitoringStatus::Monitoring, count)
         }
     }
+}
+
+/// Whether a task was started because the service lacked one. One that was to balance the zones says something of its zone at
+/// most: a task that is lost elsewhere is not to wait for it.
+fn fills_a_gap(task: &TaskFact) -> bool {
+    task.zone.is_none()
 }
 
 fn attempt(task: &TaskFact) -> i32 {

@@ -8,6 +8,7 @@
 //! bounds         floor and ceiling, in ECS's rounding
 //! rolling        REPLICA: which tasks to stop, how many to start
 //! rebalance      REPLICA: which tasks move, so that the zones have equally many
+//! avoided_zones  to which zones none move for a while
 //! daemon         DAEMON: which tasks to stop, on which nodes to start
 //! scale_in       which tasks go first
 //! slots          what the new ones are called
@@ -19,6 +20,7 @@
 //! event_kind     what they are about
 //! ```
 
+mod avoided_zones;
 mod bounds;
 mod daemon;
 mod deployments;
@@ -201,12 +203,14 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let daemon = daemon_nodes(&deployments);
     let bounds = bounds(daemon.as_ref());
     let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
-    let rebalancing = Rebalancing::of(seen, &deployments, &view, phase, bounds, now);
-    view.set_aside(bounds.desired, |task| rebalancing.as_ref().is_some_and(|zones| zones.awaits(task)));
+    let primary = deployments.primary().map(|primary| primary.id);
     let none = DeploymentTasks::default();
+    let of_primary = primary.and_then(|primary| view.deployments.get(&primary)).unwrap_or(&none);
+    let avoided = avoided_zones::find(seen, of_primary, &unrecorded, now);
+    let rebalancing = Rebalancing::of(seen, &deployments, &view, phase, bounds, &avoided, now);
+    view.set_aside(bounds.desired, |task| rebalancing.as_ref().is_some_and(|zones| zones.awaits(task)));
     let tasks_of = |deployment: &Deployment| view.deployments.get(&deployment.id).unwrap_or(&none);
     let new = deployments.primary().map_or(&none, tasks_of);
-    let primary = deployments.primary().map(|primary| primary.id);
     let order = ScaleIn::new(&seen.service.strategies, seen.nodes, seen.node_tasks, &view, now);
 
     let is_counted = |task: &TaskFact| {
@@ -247,6 +251,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     actions.extend(evicted.map(Action::EvictTask));
 
     let obstacle = obstacle(&deployments, &view, bounds, &moves, &order);
+    let is_steady = |zones: &Rebalancing<'_>| obstacle.is_none() && zones.is_steady(new, bounds);
     let findings = Findings {
         seen,
         deployments: &deployments,
@@ -254,8 +259,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         bounds,
         phase,
         rebalancing: rebalancing.as_ref(),
+        avoided: &avoided,
         unrecorded: &unrecorded,
-        settled,
+        settled: settled || rebalancing.as_ref().is_some_and(is_steady),
         obstacle,
         now,
     };
@@ -264,7 +270,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let crowded = stopped::is_crowded(&view, &status.stopped_tasks)
         .then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
     let next_attempt = deployments.iter().filter_map(Deployment::next_attempt_at).filter(|at| *at > now).min();
-    let zone_retried_at = rebalancing.as_ref().and_then(Rebalancing::changes_at);
+    let zone_retried_at = rebalancing.as_ref().and_then(|zones| zones.changes_at(new));
     let wakes = [crowded, view.changes_at, next_attempt, order.changes_at(), zone_retried_at];
     let wake_at = wakes.into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
@@ -326,7 +332,7 @@ fn starts(
         };
         let is_primary = deployments.is_primary(deployment);
         let zones = if is_primary { &moves.start_in[..] } else { &[] };
-        let zones = std::iter::repeat_n(None, count).chain(zones.iter().map(|zone| Some(Arc::from(zone.as_str()))));
+        let zones = std::iter::repeat_n(None, count).chain(zones.iter().map(|zone| Some(Arc::from(*zone))));
         let zones: Vec<Option<Arc<str>>> = zones.take(STARTS_MAX).collect();
         let keys = slots::vacant(deployment.id, tasks, &deployment.used_attempts, zones.len());
         starts.extend(keys.into_iter().zip(zones).map(|(key, zone)| Start { zone, ..start(key) }));

@@ -9,36 +9,32 @@
 //! as each becomes healthy, one in `a` stops.
 //!
 //! ECS leaves open what becomes of a zone without room. Here its task waits for as long as any task that no node takes waits for its
-//! launch to fail (an autoscaler may yet add a node), is stopped then, and the zone is left alone for an hour.
+//! launch to fail (an autoscaler may yet add a node), and is stopped then.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use jiff::Timestamp;
 
-use crate::api::{FullZone, RolloutState, ZoneRebalancing};
-use crate::domain::facts::{NodeTasks, TaskFact};
-use crate::domain::placement::constraint::Constraint;
+use crate::api::{AvoidedZone, RolloutState};
+use crate::domain::facts::TaskFact;
 use crate::domain::placement::node::{AVAILABILITY_ZONE, Instance, NodeFact};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
-use crate::domain::service::Observed;
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::Deployments;
 use crate::domain::service::rolling::Phase;
 use crate::domain::service::view::{DeploymentTasks, Nodes, View};
-
-/// How long a zone is left alone that had no room for a task.
-const FULL_FOR: SignedDuration = SignedDuration::from_hours(1);
+use crate::domain::service::{Observed, STARTS_MAX, avoided_zones};
 
 /// The zones of a service that may be rebalanced at the moment.
 #[derive(Debug)]
 pub(super) struct Rebalancing<'a> {
     zones: Zones<'a>,
-    /// Zones that have had no room.
-    full: Vec<FullZone>,
+    avoided: &'a [AvoidedZone],
     /// Whether status tells of it already.
     has_begun: bool,
+    /// Whether it does, and nobody has asked for another number of tasks since: those beyond it have moved.
+    goes_on: bool,
     nodes: &'a Nodes,
     now: Timestamp,
 }
@@ -78,35 +74,22 @@ impl<'a> Rebalancing<'a> {
         view: &View<'a>,
         phase: Phase,
         bounds: Bounds,
+        avoided: &'a [AvoidedZone],
         now: Timestamp,
     ) -> Option<Self> {
         let primary = deployments.primary().filter(|primary| primary.is(RolloutState::Completed))?;
         let definition = seen.definitions.get(&primary.revision)?;
-        let is_alone = view.all_but(Some(primary.id)).all(|(_, tasks)| tasks.active() == 0);
-        let names_zone = |constraint: &Constraint| constraint.names(AVAILABILITY_ZONE);
+        let tasks = view.deployments.get(&primary.id)?;
         let may_begin = seen.service.rebalances_zones
             && !seen.deleting
             && matches!(phase, Phase::Going | Phase::Throttled)
-            && bounds.ceiling > bounds.desired
-            && is_alone
-            && !definition.platform.constraints.iter().any(names_zone);
+            && view.all_but(Some(primary.id)).all(|(_, tasks)| tasks.active() == 0);
         if !may_begin {
             return None;
         }
-        let before = seen.status.availability_zone_rebalancing.iter().flat_map(|before| &before.full_zones);
-        let mut full: Vec<FullZone> = before.filter(|zone| zone.retry_at.0 > now).cloned().collect();
-        let tasks = view.deployments.get(&primary.id)?;
-        full.extend(unplaced(tasks, now).map(|zone| {
-            let retry_at = now.saturating_add(FULL_FOR).unwrap_or(now);
-            FullZone { zone: zone.to_owned(), retry_at: Time(retry_at) }
-        }));
-        full.sort_by(|one, other| one.zone.cmp(&other.zone));
-        full.dedup_by(|one, other| one.zone == other.zone);
-        let mut zones = Zones::open(seen.nodes, seen.node_tasks, definition);
-        for zone in &full {
-            if let Some(full) = zones.0.get_mut(zone.zone.as_str()) {
-                full.is_open = false;
-            }
+        let mut zones = Zones::open(seen.nodes, definition);
+        for zone in avoided {
+            zones.set_open(&zone.zone, false);
         }
         for task in &tasks.healthy {
             // What is outside of all zones cannot be balanced between them.
@@ -114,35 +97,38 @@ impl<'a> Rebalancing<'a> {
             zone.tasks = zone.tasks.saturating_add(1);
             zone.movable = zone.movable.saturating_add(usize::from(!task.is_protected(now)));
         }
-        let has_begun = seen.status.availability_zone_rebalancing.is_some();
-        Some(Self { zones, full, has_begun, nodes: seen.nodes, now })
-    }
-
-    /// Whether tasks were moving before this pass.
-    pub(super) fn has_begun(&self) -> bool {
-        self.has_begun
+        let before = seen.status.availability_zone_rebalancing.as_ref();
+        let has_begun = before.is_some_and(|before| before.in_progress);
+        let desired = seen.status.desired_count.and_then(|desired| usize::try_from(desired).ok());
+        let goes_on = has_begun && desired == Some(bounds.desired);
+        Some(Self { zones, avoided, has_begun, goes_on, nodes: seen.nodes, now })
     }
 
     /// Whether a task that is not healthy yet is on its way to a zone that can still have it.
     pub(super) fn awaits(&self, task: &TaskFact) -> bool {
         let zone = task.zone.as_deref().and_then(|zone| self.zones.0.get(zone));
         // One that a node has taken has found its place, however full the zone is now.
-        zone.is_some_and(|zone| task.node.is_some() || zone.is_open)
+        let has_place = zone.is_some_and(|zone| task.node.is_some() || zone.is_open);
+        has_place && !avoided_zones::is_late(task, self.now)
+    }
+
+    /// The zone in which a healthy task is one too many for no other reason than that another one has arrived.
+    pub(super) fn left_zone(&self, task: &TaskFact) -> Option<&'a str> {
+        zone_of(task, self.nodes).filter(|_| self.goes_on)
     }
 
     /// The zones in which to start a task, `room` at most.
-    pub(super) fn starts(&self, tasks: &DeploymentTasks<'_>, bounds: Bounds, room: usize) -> Vec<String> {
-        let exact = tasks.healthy.len() == bounds.desired && tasks.creating.is_empty();
-        if !exact || !is_steady(tasks, bounds) {
+    pub(super) fn starts(&self, tasks: &DeploymentTasks<'_>, bounds: Bounds, room: usize) -> Vec<&'a str> {
+        if tasks.healthy.len() != bounds.desired || !has_only_healthy_and_arriving(tasks) {
             return Vec::new();
         }
         let mut zones = self.settled(tasks, bounds);
-        std::iter::from_fn(|| zones.move_one()).take(room).map(str::to_owned).collect()
+        std::iter::from_fn(|| zones.move_one()).take(room.min(STARTS_MAX)).collect()
     }
 
     /// How evenly the tasks are spread, those on their way included.
     pub(super) fn balance(&self, tasks: &DeploymentTasks<'_>, bounds: Bounds) -> Balance {
-        if !is_steady(tasks, bounds) || !tasks.creating.is_empty() {
+        if !self.has_moved_only(tasks, bounds) || !has_only_healthy_and_arriving(tasks) {
             return Balance::Unsettled;
         }
         let mut zones = self.settled(tasks, bounds);
@@ -150,8 +136,8 @@ impl<'a> Rebalancing<'a> {
         if is_moving || zones.clone().move_one().is_some() {
             return Balance::Uneven;
         }
-        for zone in &self.full {
-            zones.0.entry(&zone.zone).or_default().is_open = true;
+        for zone in self.avoided {
+            zones.set_open(&zone.zone, true);
         }
         if zones.clone().move_one().is_some() {
             return Balance::Uneven;
@@ -160,14 +146,29 @@ impl<'a> Rebalancing<'a> {
         if zones.move_one().is_some() { Balance::Protected } else { Balance::Even }
     }
 
-    /// What status keeps of it.
-    pub(super) fn status(&self) -> ZoneRebalancing {
-        ZoneRebalancing { full_zones: self.full.clone() }
+    /// Whether every task is what it should be, but for those that were started to balance the zones, and those that have to go for
+    /// them.
+    pub(super) fn is_steady(&self, tasks: &DeploymentTasks<'_>, bounds: Bounds) -> bool {
+        let others = [&tasks.warming, &tasks.unready, &tasks.unhealthy, &tasks.pending, &tasks.stranded];
+        let ending = tasks.ending.iter().map(|stopped| stopped.task);
+        let mut others = others.into_iter().flatten().copied().chain(ending);
+        self.has_moved_only(tasks, bounds)
+            && others.all(|task| task.zone.is_some())
+            && tasks.draining.is_empty()
+            && (self.has_begun || tasks.creating.is_empty())
     }
 
-    /// When the next zone may have room again.
-    pub(super) fn changes_at(&self) -> Option<Timestamp> {
-        self.full.iter().map(|zone| zone.retry_at.0).filter(|at| *at > self.now).min()
+    /// Whether there are as many healthy tasks as there should be, or more because some have moved.
+    fn has_moved_only(&self, tasks: &DeploymentTasks<'_>, bounds: Bounds) -> bool {
+        let healthy = tasks.healthy.len();
+        healthy == bounds.desired || (healthy > bounds.desired && self.goes_on)
+    }
+
+    /// When the next zone may be tried again, or a task is late.
+    pub(super) fn changes_at(&self, tasks: &DeploymentTasks<'_>) -> Option<Timestamp> {
+        let retries = self.avoided.iter().map(|zone| zone.retry_at.0);
+        let late = tasks.arriving.iter().filter_map(|task| avoided_zones::late_at(task));
+        retries.chain(late).filter(|at| *at > self.now).min()
     }
 
     /// The healthy tasks of each zone, the fullest first.
@@ -175,11 +176,6 @@ impl<'a> Rebalancing<'a> {
         let mut zones: Vec<_> = self.zones.0.iter().map(|(name, zone)| (*name, zone.tasks)).collect();
         zones.sort_by_key(|(name, tasks)| (Reverse(*tasks), *name));
         zones
-    }
-
-    /// The zone of a task.
-    pub(super) fn zone_of(&self, task: &TaskFact) -> Option<&'a str> {
-        zone_of(task, self.nodes)
     }
 
     /// The zones once the tasks that arrive are healthy and as many others have gone.
@@ -201,15 +197,8 @@ impl<'a> Rebalancing<'a> {
     }
 }
 
-/// Whether a service has every task that it should, and all of them are healthy.
-pub(super) fn is_steady(tasks: &DeploymentTasks<'_>, bounds: Bounds) -> bool {
-    let others = tasks.healthy.len().saturating_add(tasks.arriving.len()).saturating_add(tasks.creating.len());
-    tasks.healthy.len() >= bounds.desired && tasks.active() == others
-}
-
-/// The zones in which no node has taken a task for so long that its launch has failed.
-fn unplaced<'a>(tasks: &DeploymentTasks<'a>, now: Timestamp) -> impl Iterator<Item = &'a str> {
-    tasks.not_launched(now).filter_map(|task| task.zone.as_deref())
+fn has_only_healthy_and_arriving(tasks: &DeploymentTasks<'_>) -> bool {
+    tasks.active() == tasks.healthy.len().saturating_add(tasks.arriving.len())
 }
 
 fn zone_of<'a>(task: &TaskFact, nodes: &'a Nodes) -> Option<&'a str> {
@@ -217,20 +206,24 @@ fn zone_of<'a>(task: &TaskFact, nodes: &'a Nodes) -> Option<&'a str> {
 }
 
 impl<'a> Zones<'a> {
-    /// The zones in which there is a node that a task may be placed on. "On EC2, only existing instances are taken."
-    fn open(nodes: &'a Nodes, node_tasks: &BTreeMap<String, NodeTasks>, definition: &ResolvedTaskDefinition) -> Self {
-        let idle = NodeTasks::default();
+    /// The zones in which there is a node that a task may be placed on.
+    fn open(nodes: &'a Nodes, definition: &ResolvedTaskDefinition) -> Self {
+        // The constraints of a definition ask nothing of what runs on a node.
+        let idle = BTreeSet::new();
         let takes = |node: &&NodeFact| {
-            let tasks = node_tasks.get(&node.name).unwrap_or(&idle);
-            let instance = Instance { node, task_groups: &tasks.task_groups, running_tasks: tasks.tasks };
+            let instance = Instance { node, task_groups: &idle, running_tasks: 0 };
             node.takes_new_tasks(&definition.extension.given.tolerations)
-                && definition.platform.constraints.iter().all(|constraint| match constraint {
-                    Constraint::DistinctInstance => true,
-                    Constraint::MemberOf(expression) => expression.matches(&instance),
-                })
+                && definition.platform.constraints.iter().all(|constraint| constraint.admits(&instance))
         };
         let zones = nodes.values().filter(takes).filter_map(|node| node.attribute(AVAILABILITY_ZONE));
         Self(zones.map(|zone| (zone, Zone { is_open: true, ..Zone::default() })).collect())
+    }
+
+    /// Opens or closes a zone, if it has a node for a task.
+    fn set_open(&mut self, name: &str, is_open: bool) {
+        if let Some(zone) = self.0.get_mut(name) {
+            zone.is_open = is_open;
+        }
     }
 
     /// The zone with most tasks, of those where one may go.

@@ -22,7 +22,7 @@ pub(super) struct Moves<'a> {
     /// How many tasks of the PRIMARY deployment to start.
     pub(super) start: usize,
     /// The Availability Zones to start a task of it in besides, so that they become even.
-    pub(super) start_in: Vec<String>,
+    pub(super) start_in: Vec<&'a str>,
     /// How many tasks of each older deployment to start, in the order of [`Rollout::old`].
     pub(super) restore: Vec<usize>,
     /// The nodes to start a task of the PRIMARY deployment on, in a DAEMON service.
@@ -215,7 +215,7 @@ impl<'a> Rollout<'a, '_> {
 
     /// While the zones are made even, that is what a task has to go for.
     fn scale_in_cause(&self, task: &TaskFact) -> StopCause {
-        let zone = self.rebalancing.filter(|rebalancing| rebalancing.has_begun()).and_then(|of| of.zone_of(task));
+        let zone = self.rebalancing.and_then(|rebalancing| rebalancing.left_zone(task));
         zone.map_or(StopCause::Scaling, |zone| StopCause::Rebalancing { zone: zone.into() })
     }
 

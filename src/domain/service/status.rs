@@ -9,13 +9,14 @@ use crate::api::conditions::{Conditions, Reason, Summary};
 use crate::api::labels;
 use crate::api::names::{DeploymentId, TaskId, label_value};
 use crate::api::{
-    Deployment as DeploymentStatus, DeploymentState, RolloutState, ServiceState, ServiceStatus, ZoneRebalancing,
+    AvoidedZone, Deployment as DeploymentStatus, DeploymentState, RolloutState, ServiceState, ServiceStatus,
+    ZoneRebalancing,
 };
 use crate::domain::facts::{StopCause, TargetChange, TaskChange, TaskFact};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::{Deployment, Deployments, FailureCause};
-use crate::domain::service::events::{Notice, TargetGroup, Zone, announce};
-use crate::domain::service::rebalance::{Balance, Rebalancing, is_steady};
+use crate::domain::service::events::{Notice, TargetGroup, ZoneName, announce};
+use crate::domain::service::rebalance::{Balance, Rebalancing};
 use crate::domain::service::rolling::Phase;
 use crate::domain::service::view::{DeploymentTasks, Stopped, View, is_unplaced};
 use crate::domain::service::{Observed, history, image_digests, stopped};
@@ -29,10 +30,12 @@ pub(super) struct Findings<'a, 'v> {
     pub(super) bounds: Bounds,
     pub(super) phase: Phase,
     /// The zones between which tasks may move.
-    pub(super) rebalancing: Option<&'v Rebalancing<'a>>,
+    pub(super) rebalancing: Option<&'v Rebalancing<'v>>,
+    /// The zones that none move to for a while.
+    pub(super) avoided: &'v [AvoidedZone],
     /// The tasks that are to be put on record now.
     pub(super) unrecorded: &'v [&'v Stopped<'a>],
-    /// Whether every task is what it should be.
+    /// Whether every task is what it should be, but for those that move between zones.
     pub(super) settled: bool,
     pub(super) obstacle: Option<Obstacle>,
     pub(super) now: Timestamp,
@@ -102,12 +105,6 @@ impl Findings<'_, '_> {
         self.view.deployments.get(&deployment.id)
     }
 
-    /// Whether every task is what it should be, but for those that move between the zones.
-    fn is_steady(&self) -> bool {
-        let tasks = self.deployments.primary().and_then(|primary| self.tasks_of(primary));
-        self.rebalancing.is_some() && tasks.is_some_and(|tasks| is_steady(tasks, self.bounds))
-    }
-
     fn deployment_status(&self, deployment: &Deployment) -> DeploymentStatus {
         let is_primary = self.deployments.is_primary(deployment);
         let (running, active) =
@@ -164,9 +161,7 @@ impl Findings<'_, '_> {
         }
         let reason = primary.record.rollout_state_reason.clone().unwrap_or_default();
         match (self.phase, self.obstacle) {
-            _ if (self.settled || self.is_steady()) && !primary.is(RolloutState::Failed) => {
-                Summary::Ready(Reason::SteadyState, healthy)
-            }
+            _ if self.settled && !primary.is(RolloutState::Failed) => Summary::Ready(Reason::SteadyState, healthy),
             (Phase::Failed, _) => Summary::Stalled(
                 Reason::DeploymentFailed,
                 format!("{reason} {healthy}, {old} old tasks are left; change the service, or roll back"),
@@ -223,36 +218,38 @@ impl Findings<'_, '_> {
     /// How the balance of the zones goes on, and what there is to say of it.
     fn zones(&self) -> (Option<ZoneRebalancing>, Vec<Notice>) {
         let before = self.seen.status.availability_zone_rebalancing.as_ref();
+        let was_in_progress = before.is_some_and(|before| before.in_progress);
         let none = DeploymentTasks::default();
         let primary = self.deployments.primary();
         let tasks = primary.and_then(|primary| self.tasks_of(primary)).unwrap_or(&none);
-        let Some((rebalancing, primary)) = self.rebalancing.zip(primary) else {
-            return (None, before.map(|_| Notice::RebalancingStopped).into_iter().collect());
-        };
-        let zones = || -> Vec<(Zone, usize)> {
-            rebalancing.healthy().into_iter().map(|(zone, tasks)| (zone.into(), tasks)).collect()
-        };
         let mut notices = Vec::new();
-        let goes_on = match rebalancing.balance(tasks, self.bounds) {
-            Balance::Uneven if before.is_none() => {
-                notices.push(Notice::ZonesUneven(zones()));
+        let balance = self.rebalancing.map(|rebalancing| (rebalancing, rebalancing.balance(tasks, self.bounds)));
+        let in_progress = match balance {
+            Some((_, Balance::Unsettled)) => was_in_progress,
+            Some((rebalancing, Balance::Uneven)) => {
+                notices.extend((!was_in_progress).then(|| Notice::ZonesUneven(counts(rebalancing))));
                 true
             }
-            Balance::Uneven => true,
-            Balance::Unsettled => before.is_some(),
-            Balance::Even => {
-                notices.extend(before.map(|_| Notice::ZonesEven(zones())));
+            Some((rebalancing, Balance::Even)) => {
+                notices.extend(was_in_progress.then(|| Notice::ZonesEven(counts(rebalancing))));
                 false
             }
-            Balance::Protected => {
-                notices.push(Notice::ZonesProtected(primary.id));
+            Some((_, Balance::Protected)) => {
+                notices.extend(primary.map(|primary| Notice::ZonesProtected(primary.id)));
+                notices.extend(was_in_progress.then_some(Notice::RebalancingStopped));
+                false
+            }
+            None => {
+                notices.extend((was_in_progress && !self.seen.deleting).then_some(Notice::RebalancingStopped));
                 false
             }
         };
         let unplaced = tasks.arriving.iter().chain(&tasks.stranded).filter(|task| is_unplaced(task));
-        let unplaced: BTreeSet<Zone> = unplaced.filter_map(|task| task.zone.clone()).collect();
+        let unplaced: BTreeSet<ZoneName> = unplaced.filter_map(|task| task.zone.clone()).collect();
         notices.extend(unplaced.into_iter().map(Notice::ZoneUnplaced));
-        (goes_on.then(|| rebalancing.status()), notices)
+        let avoided_zones = self.avoided.to_vec();
+        let has_news = in_progress || !avoided_zones.is_empty();
+        (has_news.then_some(ZoneRebalancing { in_progress, avoided_zones }), notices)
     }
 
     /// What there is to say of tasks that have just been found to be unhealthy.
@@ -341,13 +338,18 @@ impl Findings<'_, '_> {
     }
 }
 
+/// How many healthy tasks each zone has.
+fn counts(rebalancing: &Rebalancing<'_>) -> Vec<(ZoneName, usize)> {
+    rebalancing.healthy().into_iter().map(|(zone, tasks)| (zone.into(), tasks)).collect()
+}
+
 /// One notice for the tasks that have nothing to do with the balance of zones, and one for each zone.
 fn of_tasks(
     changes: &[TaskChange],
     notice: fn(Vec<TaskId>) -> Notice,
-    in_zone: fn(Zone, Vec<TaskId>) -> Notice,
+    in_zone: fn(ZoneName, Vec<TaskId>) -> Notice,
 ) -> impl Iterator<Item = Notice> + use<> {
-    let mut zones: BTreeMap<Option<Zone>, Vec<TaskId>> = BTreeMap::new();
+    let mut zones: BTreeMap<Option<ZoneName>, Vec<TaskId>> = BTreeMap::new();
     for change in changes {
         zones.entry(change.zone.clone()).or_default().push(change.task.clone());
     }

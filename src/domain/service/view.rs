@@ -177,10 +177,8 @@ impl<'a> View<'a> {
                 tasks.arriving.extend(list.extract_if(.., |task| is_awaited(task)).take(left));
             }
             tasks.arriving.sort_unstable_by_key(|task| task.key);
-            let waits_in_vain = |task: &mut &TaskFact| {
-                let is_bound = task.zone.is_none() || task.node.is_some();
-                !is_bound && (is_unplaced(task) || !is_awaited(task))
-            };
+            // One that goes anywhere may find a place sooner.
+            let waits_in_vain = |task: &mut &TaskFact| task.zone.is_some() && is_unplaced(task);
             tasks.stranded.extend(tasks.pending.extract_if(.., waits_in_vain));
         }
     }

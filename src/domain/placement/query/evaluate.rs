@@ -18,12 +18,12 @@ impl Expression {
         }
     }
 
-    /// Whether anything is asked of an attribute.
-    pub fn names(&self, attribute: &str) -> bool {
+    /// Whether anything is asked of the Availability Zone.
+    pub fn names_zone(&self) -> bool {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.names(attribute)),
-            Self::Not(inner) => inner.names(attribute),
-            Self::Test(Test::Attribute(name, _)) => name.as_str() == attribute,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::names_zone),
+            Self::Not(inner) => inner.names_zone(),
+            Self::Test(Test::Attribute(name, _)) => name.is_zone(),
             Self::Test(_) => false,
         }
     }

@@ -272,7 +272,19 @@ fn availability_zone_rebalancing_is_for_replica_services_that_ask_for_it_and_spr
             "not one that must not start a task before it stops one",
             json!({"deploymentConfiguration": {"minimumHealthyPercent": 50, "maximumPercent": 100}}),
             false,
-            Some("maximumPercent leaves no room to start a task first; make it more than 100"),
+            Some("maximumPercent leaves no room to start a task first; make it more"),
+        ),
+        (
+            "nor one that must not for its few tasks: 133 percent of 3 are 3",
+            json!({"deploymentConfiguration": {"maximumPercent": 133}}),
+            false,
+            Some("maximumPercent leaves no room to start a task first; make it more"),
+        ),
+        (
+            "a single task, of which one zone has enough",
+            json!({"desiredCount": 1, "deploymentConfiguration": {"maximumPercent": 133}}),
+            true,
+            None,
         ),
     ] {
         let mut change = change;
@@ -284,6 +296,22 @@ fn availability_zone_rebalancing_is_for_replica_services_that_ask_for_it_and_spr
         let told = service.not_implemented.iter().find(|told| told.starts_with(member));
         let expected = without_effect.map(|why| format!("{member} ({why})"));
         assert_eq!(told, expected.as_ref(), "{sentence}");
+    }
+    let asks = json!({"availabilityZoneRebalancing": "ENABLED"});
+    for (expression, rebalances) in [
+        ("attribute:stack == prod", true),
+        ("attribute:ecs.availability-zone != eu-1d", false),
+        ("attribute:topology.kubernetes.io/zone != eu-1d", false),
+    ] {
+        let definition = json!({
+            "containerDefinitions": [{"name": "app", "image": "example.com/app:1"}],
+            "placementConstraints": [{"type": "memberOf", "expression": expression}],
+        });
+        let definition = task_definition::resolve(&serde_json::from_value(definition).unwrap(), Features::ALL).unwrap();
+        let mut service = resolve(&spec(&asks), &BTreeMap::new(), &references());
+        service.check_zones(&definition);
+        assert_eq!(service.rebalances_zones, rebalances, "{expression}");
+        assert_eq!(service.not_implemented.iter().any(|told| told.starts_with(member)), !rebalances, "{expression}");
     }
     let daemon = json!({"schedulingStrategy": "DAEMON", "availabilityZoneRebalancing": "ENABLED"});
     let service = resolve(&spec(&daemon), &BTreeMap::new(), &references());

@@ -200,6 +200,8 @@ impl TaskIndex {
         tasks.unannounced.started.retain(|task| !started.contains(task));
         let stopped: HashSet<&TaskChange> = seen.unannounced.stopped.iter().collect();
         tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
+        let refused = &seen.unannounced.refused_zones;
+        tasks.unannounced.refused_zones.retain(|zone| !refused.contains(zone));
         let registered: HashSet<&TargetChange> = seen.unannounced.registered.iter().collect();
         tasks.unannounced.registered.retain(|change| !registered.contains(change));
         let deregistered: HashSet<&TargetChange> = seen.unannounced.deregistered.iter().collect();
@@ -223,6 +225,15 @@ impl TaskIndex {
     /// A create has succeeded: it will be told of.
     pub fn created(&self, service: &Uid, task: TaskChange) {
         self.lock().tasks(service).unannounced.started.push(task);
+    }
+
+    /// A start in a zone was refused: it will be told of.
+    pub fn zone_refused(&self, service: &Uid, zone: Arc<str>) {
+        let mut index = self.lock();
+        let refused = &mut index.tasks(service).unannounced.refused_zones;
+        if !refused.contains(&zone) {
+            refused.push(zone);
+        }
     }
 
     /// A create has certainly not happened.
