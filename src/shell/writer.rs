@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, Request};
 use kube::{Api, Resource, ResourceExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::api::names::Uid;
@@ -151,7 +151,7 @@ impl WriteError {
 }
 
 /// Creates an object. One of that name that is ours already is what a replayed request or another leader has made: success.
-pub async fn create<K>(api: &Api<K>, object: &K, is_ours: impl Fn(&ObjectMeta) -> bool) -> Result<(), WriteError>
+pub async fn create<K>(api: &Api<K>, object: &K, is_ours: impl Fn(&ObjectMeta) -> bool) -> Result<Uid, WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
@@ -162,11 +162,11 @@ where
         send(api, create).await
     };
     match limited(&kind, &name, create).await? {
-        Ok(()) => Ok(()),
+        Ok(uid) => Ok(uid),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             let existing = limited(&kind, &name, api.get_metadata(&name)).await?;
             match existing {
-                Ok(existing) if is_ours(&existing.metadata) => Ok(()),
+                Ok(existing) if is_ours(&existing.metadata) => Ok(Uid(existing.metadata.uid.unwrap_or_default())),
                 Ok(_) => Err(WriteError::Foreign { kind, name }),
                 Err(error) => Err(WriteError::Create { kind, name, source: Refusal(Box::new(error)) }),
             }
@@ -203,7 +203,7 @@ where
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
     let delete = send(api, Request::new(api.resource_url()).delete(name, &params));
     match limited(&kind, name, delete).await? {
-        Ok(()) => Ok(Deleted::Now),
+        Ok(_) => Ok(Deleted::Now),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
         Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
@@ -225,7 +225,7 @@ pub async fn evict(api: &Api<Pod>, name: &str, uid: &Uid) -> Result<Deleted, Wri
     let request =
         request.create_subresource("eviction", name, &PostParams::default(), eviction.to_string().into_bytes());
     match limited(&kind, name, send(api, request)).await? {
-        Ok(()) => Ok(Deleted::Now),
+        Ok(_) => Ok(Deleted::Now),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Deleted::Before),
         Err(error) => Err(WriteError::Delete { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),
     }
@@ -306,16 +306,30 @@ where
     }
 }
 
-/// Sends a request whose answer, if it is no refusal, tells nothing new: the watch will show what has become of the object. So
-/// the server need not write the object out again, nor do we read it.
+/// Sends a request of whose answer, if it is no refusal, only the object's uid is new: the watch will show what has become of the
+/// object. So the server need not write the object out again, nor do we read it. The answer to a delete has none.
 #[expect(clippy::disallowed_methods, reason = "this is the writer")]
 async fn send<K: Resource + Clone>(
     api: &Api<K>,
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-) -> Result<(), kube::Error> {
+) -> Result<Uid, kube::Error> {
     let mut request = request.map_err(kube::Error::BuildRequest)?;
     request.headers_mut().insert(http::header::ACCEPT, METADATA_ONLY);
-    api.clone().into_client().request_text(request).await.map(drop)
+    let answer: Answer = api.clone().into_client().request(request).await?;
+    Ok(Uid(answer.metadata.uid))
+}
+
+/// What is read of an answer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    metadata: AnswerMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AnswerMetadata {
+    uid: String,
 }
 
 async fn limited<T>(kind: &str, name: &str, call: impl Future<Output = T>) -> Result<T, WriteError> {

@@ -211,13 +211,14 @@ impl Ledger {
             return;
         }
         // I1: the ceiling of the service as it is, or as the operator has seen it.
-        let live = siblings.iter().filter(|one| is_live(one)).count();
+        let live: Vec<&str> =
+            siblings.iter().filter(|one| is_live(one)).map(|one| text(one, "/metadata/name")).collect();
         let now = store.all(SERVICES).find(|service| uid(service) == owner).map(|service| bounds(service).1);
         let view = commit.request.and_then(|number| self.asked.get(&number));
         let seen = view.and_then(|view| view.ceiling(owner));
         if let Some(ceiling) = now.max(seen) {
-            self.require(live <= ceiling || self.lenient, "I1", || {
-                format!("{live} live tasks with {name}, and the ceiling is {ceiling}")
+            self.require(live.len() <= ceiling || self.lenient, "I1", || {
+                format!("{} live tasks with {name}, and the ceiling is {ceiling}: {live:?}", live.len())
             });
         }
     }

@@ -152,8 +152,9 @@ impl Tasks<'_> {
         index.creating(service, &name, start.key);
         let outcome = writer::create(&self.api, &pod, same).await;
         match &outcome {
-            Ok(()) => {
-                index.created(service, TaskChange { task: TaskId::of_pod(&name), zone: start.zone.clone() });
+            Ok(uid) => {
+                let change = TaskChange { task: TaskId::of_pod(&name), zone: start.zone.clone() };
+                index.created(service, &name, uid, change);
             }
             Err(error) if error.is_certain() => index.not_created(service, &name),
             Err(_) => index.uncertain(service, &name),
@@ -166,7 +167,7 @@ impl Tasks<'_> {
                 self.skipped.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            (outcome, _) => outcome,
+            (outcome, _) => outcome.map(drop),
         }
     }
 }

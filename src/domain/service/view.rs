@@ -197,8 +197,11 @@ impl<'a> View<'a> {
         let draining_nodes: BTreeSet<&str> =
             nodes.values().filter(|node| node.is_draining()).map(|node| node.name.as_str()).collect();
         for task in &tasks.tasks {
-            creating.remove(&task.key);
             let leaving = task.presence != Presence::Present || tasks.pending.deletes.contains(&task.uid);
+            // One that is not there any more may have left its name to the one that is being created.
+            if !leaving && !matches!(task.state, TaskState::Stopped(_)) {
+                creating.remove(&task.key);
+            }
             let draining = task.node.as_deref().is_some_and(|node| draining_nodes.contains(node));
             view.count(task, leaving, draining, periods, now);
         }

@@ -159,7 +159,7 @@ impl Maker<'_> {
     {
         let outcome = writer::create(api, made, is_ours).await;
         self.index.changed(self.namespace, name);
-        outcome
+        outcome.map(drop)
     }
 
     async fn merge<K>(

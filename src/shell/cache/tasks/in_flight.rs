@@ -49,10 +49,14 @@ pub(super) struct WritesInFlight {
     deleting: HashMap<Uid, Deleting>,
 }
 
-/// A create in flight.
+/// A create in flight. What the watch shows under the name may be a pod of before, which is long gone and has left the name: it is late.
 #[derive(Debug)]
 struct Creating {
     key: TaskKey,
+    /// The uid of the pod that it has made, once that is known.
+    made: Option<Uid>,
+    /// The uids that the watch has shown under the name before.
+    shown: Vec<Uid>,
     in_flight: InFlight,
 }
 
@@ -93,12 +97,38 @@ impl WritesInFlight {
 
     /// A create is about to be sent.
     pub(super) fn create(&mut self, pod: &str, key: TaskKey) {
-        self.creating.insert(pod.to_owned(), Creating { key, in_flight: InFlight::now() });
+        let creating = Creating { key, made: None, shown: Vec::new(), in_flight: InFlight::now() };
+        self.creating.insert(pod.to_owned(), creating);
     }
 
-    /// What became of a create is known. Returns whether there was one.
-    pub(super) fn settle_create(&mut self, pod: &str) -> bool {
-        self.creating.remove(pod).is_some()
+    /// A create has certainly not happened.
+    pub(super) fn not_created(&mut self, pod: &str) {
+        self.creating.remove(pod);
+    }
+
+    /// A create has made a pod; `is_shown` is whether the watch has shown that, or its end.
+    pub(super) fn created(&mut self, pod: &str, made: &Uid, is_shown: bool) {
+        if let Some(creating) = self.creating.get_mut(pod) {
+            if is_shown || creating.shown.contains(made) {
+                self.creating.remove(pod);
+            } else {
+                creating.made = Some(made.clone());
+            }
+        }
+    }
+
+    /// The watch has shown a pod, or its end. Returns whether it is one that is being created, as far as is known.
+    pub(super) fn show(&mut self, pod: &str, uid: &Uid) -> bool {
+        let Some(creating) = self.creating.get_mut(pod) else { return false };
+        match &creating.made {
+            Some(made) if made == uid => {
+                self.creating.remove(pod);
+            }
+            Some(_) => return false,
+            None if creating.shown.contains(uid) => {}
+            None => creating.shown.push(uid.clone()),
+        }
+        true
     }
 
     /// A delete is about to be sent.
@@ -111,9 +141,8 @@ impl WritesInFlight {
         self.deleting.remove(uid).map(|deleting| deleting.cause)
     }
 
-    /// What became of all writes to a pod is known, but not that of the one with the uid `but`.
-    pub(super) fn settle_pod(&mut self, pod: &str, but: Option<&Uid>) {
-        self.creating.remove(pod);
+    /// What became of all deletes of a pod is known, but not that of the one with the uid `but`.
+    pub(super) fn settle_deletes(&mut self, pod: &str, but: Option<&Uid>) {
         self.deleting.retain(|uid, deleting| deleting.pod != pod || Some(uid) == but);
     }
 
@@ -166,10 +195,11 @@ impl WritesInFlight {
             (Overdue::Create { pod }, None) => {
                 self.creating.remove(pod);
             }
-            (Overdue::Create { pod }, Some(_)) => {
+            (Overdue::Create { pod }, Some((uid, _))) => {
                 if let Some(creating) = self.creating.get_mut(pod) {
                     creating.in_flight = InFlight::now();
                 }
+                self.created(pod, uid, false);
             }
             (Overdue::Delete { uid, .. }, Some((found, true))) if found == uid => {
                 if let Some(deleting) = self.deleting.get_mut(uid) {

@@ -60,12 +60,12 @@ impl TaskIndex {
         let reference = pod.reference();
         let mut index = self.lock();
         let (Some(owner), Some(mut fact)) = (pod.owner(), pod.fact()) else {
-            index.forget(&reference);
+            index.forget(&reference, pod.metadata.uid.as_deref());
             return Urgency::Now;
         };
         let service = Uid(owner.uid.clone());
         if index.owners.get(&reference).is_some_and(|before| *before != service) {
-            index.forget(&reference);
+            index.forget(&reference, None);
         }
         index.owners.insert(reference.clone(), service.clone());
         let tasks = index.tasks(&service);
@@ -74,7 +74,7 @@ impl TaskIndex {
         if before.is_some_and(|before| is_newer(&before.resource_version, &fact.resource_version)) {
             return Urgency::Soon;
         }
-        let created = tasks.writes.settle_create(&fact.pod);
+        let created = tasks.writes.show(&fact.pod, &fact.uid);
         let asked = tasks.writes.stop_cause(&fact.uid).cloned();
         let stopping = asked.is_some();
         if fact.presence == Presence::Stopping {
@@ -110,7 +110,7 @@ impl TaskIndex {
             // A pod that came and went between two events was never entered, but may be in flight.
             index.owners.entry(reference.clone()).or_insert_with(|| Uid(owner.uid.clone()));
         }
-        index.forget(&reference);
+        index.forget(&reference, pod.metadata.uid.as_deref());
         let service = pod.owner().and_then(|owner| index.services.get(&Uid(owner.uid.clone())));
         let gone = service.and_then(|tasks| tasks.gone.last()).filter(|gone| gone.pod == reference.1);
         // The task of a node waits until the one before it has gone from there.
@@ -124,7 +124,7 @@ impl TaskIndex {
     pub fn retain(&self, listed: &HashSet<PodRef>) -> Vec<(String, String)> {
         let mut index = self.lock();
         let missing: Vec<PodRef> = index.owners.keys().filter(|known| !listed.contains(*known)).cloned().collect();
-        let forgotten = missing.iter().filter_map(|pod| index.forget(pod));
+        let forgotten = missing.iter().filter_map(|pod| index.forget(pod, None));
         forgotten.collect::<HashSet<_>>().into_iter().collect()
     }
 
@@ -223,8 +223,12 @@ impl TaskIndex {
     }
 
     /// A create has succeeded: it will be told of.
-    pub fn created(&self, service: &Uid, task: TaskChange) {
-        self.lock().tasks(service).unannounced.started.push(task);
+    pub fn created(&self, service: &Uid, pod: &str, uid: &Uid, task: TaskChange) {
+        let mut index = self.lock();
+        let tasks = index.tasks(service);
+        let is_shown = tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid);
+        tasks.writes.created(pod, uid, is_shown);
+        tasks.unannounced.started.push(task);
     }
 
     /// A start in a zone was refused: it will be told of.
@@ -238,7 +242,7 @@ impl TaskIndex {
 
     /// A create has certainly not happened.
     pub fn not_created(&self, service: &Uid, pod: &str) {
-        self.lock().tasks(service).writes.settle_create(pod);
+        self.lock().tasks(service).writes.not_created(pod);
     }
 
     /// A delete is about to be sent.
@@ -281,11 +285,16 @@ impl TaskIndex {
         let mut index = self.lock();
         let tasks = index.tasks(service);
         let gone = tasks.writes.looked(overdue, found);
+        if let (Overdue::Create { pod }, Some((uid, _))) = (overdue, found)
+            && tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid)
+        {
+            tasks.writes.created(pod, uid, true);
+        }
         if let (Overdue::Delete { pod, uid }, true) = (overdue, gone) {
             let held = tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid);
             let reference = (tasks.service.0.clone(), pod.clone());
             if held {
-                index.forget(&reference);
+                index.forget(&reference, None);
             } else {
                 tasks.writes.settle_delete(uid);
             }
@@ -325,11 +334,14 @@ impl Index {
         self.services.entry(service.clone()).or_default()
     }
 
-    /// Enters a pod as gone. Returns namespace and name of its service.
-    fn forget(&mut self, pod: &PodRef) -> Option<(String, String)> {
+    /// Enters a pod as gone; its uid, if that is known of the one that has gone. Returns namespace and name of its service.
+    fn forget(&mut self, pod: &PodRef, uid: Option<&str>) -> Option<(String, String)> {
         let service = self.owners.remove(pod)?;
         let tasks = self.services.get_mut(&service)?;
-        tasks.writes.settle_pod(&pod.1, tasks.pods.get(&pod.1).map(|fact| &fact.uid));
+        if let Some(uid) = uid {
+            tasks.writes.show(&pod.1, &Uid(uid.to_owned()));
+        }
+        tasks.writes.settle_deletes(&pod.1, tasks.pods.get(&pod.1).map(|fact| &fact.uid));
         if let Some(fact) = tasks.pods.remove(&pod.1) {
             let stopped_for = tasks.writes.settle_delete(&fact.uid).or_else(|| fact.stopped_for.clone());
             let is_lost = stopped_for.is_none() && fact.is_serving();

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::labels;
+use crate::api::names::TaskId;
 use crate::domain::placement::resources::Resources;
 use crate::domain::service::testing::{healthy_task, service_uid, task_key};
 
@@ -39,6 +40,7 @@ fn a_write_in_flight_is_counted_until_the_watch_shows_it() {
     let name = seen.reference().1;
     index.creating(&uid, &name, key);
     assert!(index.of(&uid).pending.creates.contains(&key));
+    index.created(&uid, &name, &Uid("uid-0".to_owned()), started(&name));
     index.apply(&seen, Timestamp::UNIX_EPOCH);
     assert!(index.of(&uid).pending.creates.is_empty());
     index.deleting(&uid, &name, &Uid("uid-0".to_owned()), StopCause::Scaling);
@@ -92,6 +94,73 @@ fn a_task_that_ceases_to_serve_without_being_asked_to_makes_plans_of_before_outd
     index.apply(&not_ready(pod(0, 2)), Timestamp::UNIX_EPOCH);
     index.apply(&pod(0, 3), Timestamp::UNIX_EPOCH);
     assert_eq!(index.losses(&uid), 1, "it has come back, but is another healthy task than it was");
+}
+
+fn started(pod: &str) -> TaskChange {
+    TaskChange { task: TaskId::of_pod(pod), zone: None }
+}
+
+/// The pod that has had the name before.
+fn former(pod: TaskPod) -> TaskPod {
+    let mut pod = pod;
+    pod.metadata.uid = Some("former".to_owned());
+    pod
+}
+
+#[test]
+fn what_a_late_watch_shows_of_a_pod_that_has_left_its_name_settles_no_create_of_the_next_one() {
+    let (index, uid, key, now) = (TaskIndex::default(), service_uid(), task_key(1, 0, 1), Timestamp::UNIX_EPOCH);
+    let name = pod(0, 1).reference().1;
+    let is_creating = || index.of(&uid).pending.creates.contains(&key);
+    index.creating(&uid, &name, key);
+    index.apply(&former(pod(0, 1)), now);
+    assert!(is_creating(), "it may be the one that is being created, or not");
+    index.created(&uid, &name, &Uid("uid-0".to_owned()), started(&name));
+    index.apply(&former(pod(0, 2)), now);
+    index.delete(&former(pod(0, 3)));
+    assert!(is_creating(), "it is not");
+    let lost = index.retain(&HashSet::new());
+    assert!(is_creating() && lost.is_empty(), "a list may be from before it was made");
+    index.apply(&pod(0, 5), now);
+    assert!(!is_creating());
+}
+
+/// What the watch shows at a moment.
+type Shown = fn(&TaskIndex, Timestamp);
+
+#[test]
+fn a_create_that_the_watch_has_shown_before_the_answer_is_settled_by_the_answer() {
+    let (uid, key, now) = (service_uid(), task_key(1, 0, 1), Timestamp::UNIX_EPOCH);
+    let name = pod(0, 1).reference().1;
+    let made = Uid("uid-0".to_owned());
+    let rows: [(&str, Shown, bool); 3] = [
+        ("it was shown", |index, now| assert_eq!(index.apply(&pod(0, 1), now), Urgency::Now), false),
+        (
+            "it was shown, and its end",
+            |index, now| {
+                index.apply(&pod(0, 1), now);
+                index.delete(&pod(0, 2));
+            },
+            false,
+        ),
+        ("another one was", |index, now| assert_eq!(index.apply(&former(pod(0, 1)), now), Urgency::Now), true),
+    ];
+    for (sentence, show, in_flight) in rows {
+        let index = TaskIndex::default();
+        index.creating(&uid, &name, key);
+        show(&index, now);
+        index.created(&uid, &name, &made, started(&name));
+        assert_eq!(!index.of(&uid).pending.creates.is_empty(), in_flight, "{sentence}");
+    }
+    let index = TaskIndex::default();
+    index.apply(&pod(0, 1), now);
+    index.creating(&uid, &name, key);
+    index.created(&uid, &name, &made, started(&name));
+    assert!(index.of(&uid).pending.creates.is_empty(), "it was there before we tried");
+    index.creating(&uid, &name, key);
+    index.uncertain(&uid, &name);
+    index.looked(&uid, &Overdue::Create { pod: name }, Some((&made, false)));
+    assert!(index.of(&uid).pending.creates.is_empty(), "a look finds what the watch has shown");
 }
 
 #[test]
