@@ -8,7 +8,7 @@ use longshore_test_apiserver::Verb;
 use longshore_test_chance::Chance;
 use serde_json::{Value, json};
 
-use crate::task::{PODS, SERVICES, annotation, name, text};
+use crate::task::{PODS, SERVICES, annotation, label, name, text};
 use crate::world::World;
 
 /// Longer than any clock jumps: a task that is protected for so long is.
@@ -27,6 +27,12 @@ pub(crate) struct Controls {
 pub(crate) fn primary(service: &Value) -> Option<&Value> {
     let deployments = service.pointer("/status/deployments").and_then(Value::as_array)?;
     deployments.iter().find(|one| text(one, "/status") == "PRIMARY")
+}
+
+/// Whether a task is of the PRIMARY deployment of a service.
+pub(crate) fn is_of_primary(service: &Value, task: &Value) -> bool {
+    let deployment = label(task, labels::DEPLOYMENT);
+    primary(service).is_some_and(|primary| text(primary, "/id").trim_start_matches("ecs-svc/") == deployment)
 }
 
 /// The deployment of a service that is in progress and is to pause.

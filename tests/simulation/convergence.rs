@@ -12,6 +12,7 @@ use crate::task::{
     CLUSTERS, DEFINITIONS, PODS, REVISIONS, SERVICES, annotation, condition, is_deleting, is_healthy, is_live, name,
     number, service_of, text, uid,
 };
+use crate::zones;
 
 /// What is not as it should be; nothing if all is well.
 pub(crate) fn difference(store: &Store) -> Option<String> {
@@ -75,5 +76,8 @@ pub(crate) fn of_service(store: &Store, service: &Value) -> Option<String> {
         }
     }
     let deployments = service.pointer("/status/deployments").and_then(Value::as_array).map_or(0, Vec::len);
-    (deployments != 1).then(|| format!("{id} has {deployments} deployments"))
+    if deployments != 1 {
+        return Some(format!("{id} has {deployments} deployments"));
+    }
+    zones::difference(store, service)
 }

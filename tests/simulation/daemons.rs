@@ -21,7 +21,7 @@ pub(crate) fn is_draining(node: &Value) -> bool {
 }
 
 /// Whether a node that is not draining repels pods that tolerate nothing.
-fn is_tainted(node: &Value) -> bool {
+pub(crate) fn is_tainted(node: &Value) -> bool {
     let taints = node.pointer("/spec/taints").and_then(Value::as_array);
     taints.into_iter().flatten().any(|taint| text(taint, "/effect") != "PreferNoSchedule")
 }

@@ -7,7 +7,7 @@ use longshore::api::labels;
 use longshore_test_apiserver::Change;
 use serde_json::Value;
 
-use crate::task::{is_deleting, label, number, says, text, uid};
+use crate::task::{condition, is_deleting, label, number, says, text, uid};
 
 /// How long a task without checks runs before it is healthy, in seconds.
 const HEALTHY_AFTER: i64 = 40;
@@ -41,6 +41,11 @@ fn is_waiting_in_vain(pod: &Value) -> bool {
     states.any(|reason| !matches!(reason, "" | "ContainerCreating"))
 }
 
+/// Whether the scheduler has said that no node takes it. By a clock that jumps the ten minutes are soon over.
+fn is_unplaced(pod: &Value) -> bool {
+    condition(pod, "PodScheduled").is_some_and(|scheduled| text(scheduled, "/reason") == "Unschedulable")
+}
+
 impl Failures {
     /// A pod has changed.
     pub(crate) fn see(&mut self, change: &Change, by_operator: bool) {
@@ -57,7 +62,7 @@ impl Failures {
         }
         let running = text(pod, "/status/phase") == "Running";
         let runs_badly = running && !says(pod, "Ready");
-        if has_ended(pod) || runs_badly || is_waiting_in_vain(pod) {
+        if has_ended(pod) || runs_badly || is_waiting_in_vain(pod) || is_unplaced(pod) {
             self.suspects.entry(deployment).or_default().insert(uid(pod).to_owned());
         }
     }

@@ -13,7 +13,7 @@
 //! | F8 parent deleted and made again | `people.rs` |
 //! | F9 pods without owner, with a foreign one, with two | `monkey.rs` |
 //! | F10 pods relabelled, deleted, evicted; drains within a budget | `monkey.rs`; `budgets.rs` |
-//! | F11 pods that never start, end, are rejected or do not go | `kubelet.rs`, `reasons`; `scheduler.rs`; `nodes.rs` |
+//! | F11 pods that never start, end, are rejected or do not go; zones without room | `kubelet.rs`, `reasons`; `scheduler.rs`; `nodes.rs` |
 //! | F12 two operators at once | without an election: `Ledger::lenient`; with one: `Simulation::Elected` |
 //! | F13 403 for a while; leases alone cannot be written | `refusals`; `lose_leases` |
 //! | F14 clocks jump, and run fast or slow | `World::jump`; `drifts` |
@@ -29,8 +29,9 @@
 //! | F24 panics | `isolation.rs` |
 //! | F25 huge inputs | `limits.rs` |
 //!
-//! Beside them nodes join, are cordoned, tainted and lost (`nodes.rs`), also under DAEMON services (`daemons.rs`), and people
-//! pause, stop and force deployments and protect tasks (`controls.rs`).
+//! Beside them nodes join, are cordoned, tainted and lost (`nodes.rs`), also under DAEMON services (`daemons.rs`), people
+//! pause, stop and force deployments and protect tasks (`controls.rs`), and ask for even Availability Zones and think better of
+//! it, while zones are full and nodes do not say where they are (`zones.rs`, `scheduler.rs`; interrupted at any write: `sweep.rs`).
 //!
 //! Left out:
 //!
@@ -110,6 +111,8 @@ pub(crate) struct Classes {
     pub(crate) drifts: bool,
     /// Kubelets have more than one reason.
     pub(crate) reasons: bool,
+    /// Not a fault: services are balanced between Availability Zones, and the scheduler says which tasks it cannot place.
+    pub(crate) zones: bool,
 }
 
 impl Classes {
@@ -149,6 +152,7 @@ impl Classes {
             denials,
             drifts,
             reasons,
+            zones: Chance::new(seed, 22).happens(400),
         }
     }
 }

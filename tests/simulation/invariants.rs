@@ -9,17 +9,18 @@ use longshore_test_apiserver::{Call, Change, Commit, Failure, Observer, Store, V
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::controls::paused;
+use crate::controls::{is_of_primary, paused};
 use crate::daemons::is_draining;
 use crate::failures::Failures;
 use crate::promises::Promises;
 use crate::scheduler::hash;
 use crate::task::{
-    LEASES, PODS, REVISIONS, SERVICES, annotation, bounds, condition, is_deleting, is_healthy, is_live, label, number,
-    place, service_of, text, uid,
+    LEASES, NODES, PODS, REVISIONS, SERVICES, annotation, bounds, condition, is_deleting, is_healthy, is_live, label,
+    number, place, service_of, text, uid,
 };
 use crate::view::View;
 use crate::world::{self, lock};
+use crate::zones::zone_of;
 use longshore::api::labels;
 
 /// Most writes to one object in a minute (I11). A status is written once a second, and again after a conflict.
@@ -159,6 +160,7 @@ impl Ledger {
             }
         }
         if change.key.resource == PODS {
+            self.bound(change, store);
             self.failures.see(change, is_operator(call));
             self.promises.see(change);
         }
@@ -203,7 +205,10 @@ impl Ledger {
         let pauses = view.and_then(|view| view.paused(owner)).filter(|_| node.is_empty());
         let images = self.promises.judge_images(pod, view.and_then(|view| view.earlier(owner)));
         let pause = self.promises.judge_start(pod, pauses);
-        for (invariant, wrong) in [("Pause", pause), ("Digests", images)] {
+        let zone = annotation(pod, labels::ZONE);
+        let moves = zone.is_empty() || view.is_none_or(|view| view.may_move(owner));
+        let moves = (!moves).then(|| format!("{name} is for {zone}, and nobody has asked for that"));
+        for (invariant, wrong) in [("Pause", pause), ("Digests", images), ("Zones", moves)] {
             self.require(wrong.is_none() || self.lenient, invariant, || wrong.unwrap_or_default());
         }
         if !node.is_empty() {
@@ -221,6 +226,19 @@ impl Ledger {
                 format!("{} live tasks with {name}, and the ceiling is {ceiling}: {live:?}", live.len())
             });
         }
+    }
+
+    /// A task that was started for a zone is on a node of that zone.
+    fn bound(&mut self, change: &Change, store: &Store) {
+        let (Some(before), Some(pod)) = (&change.before, &change.after) else { return };
+        let (zone, node) = (annotation(pod, labels::ZONE), text(pod, "/spec/nodeName"));
+        if service_of(pod).is_none() || zone.is_empty() || node.is_empty() || !text(before, "/spec/nodeName").is_empty()
+        {
+            return;
+        }
+        let is = store.all(NODES).find(|one| text(one, "/metadata/name") == node).and_then(|node| zone_of(node));
+        let name = text(pod, "/metadata/name");
+        self.require(is == Some(zone), "Zones", || format!("{name} is for {zone}, and comes to {node} in {is:?}"));
     }
 
     /// I1 of a DAEMON service: one task on each node, and not before the one that was there has gone; none on a node that takes
@@ -270,11 +288,14 @@ impl Ledger {
         // The pass may have begun with another deployment, and told of it, before it stops anything.
         let pauses = view.paused(&owner).is_some_and(|id| service.and_then(|service| paused(service)) == Some(id));
         let asks_nobody = commit.call.verb == Verb::Delete && !self.is_clock_off && self.counts_for_long(pod);
+        let is_judged = stays && service.is_some_and(|service| is_of_primary(service, pod));
+        let surplus = is_judged.then(|| view.judge_surplus(&owner, pod, &self.deleted[&actor]));
         let wrong = |is_so: bool, what: &str| if is_so { Err(what.to_owned()) } else { Ok(()) };
         let verdicts = [
             ("Pause", wrong(stays && pauses, "the deployment pauses")),
             ("Protection", wrong(stays && view.is_protected(pod), "it is protected")),
             ("Drain", wrong(is_replica && asks_nobody && view.drains(pod), "its node drains, and no budget is asked")),
+            ("Surplus", surplus.unwrap_or(Ok(()))),
             ("I2", own),
             ("I2", if self.lenient { Ok(()) } else { together }),
         ];

@@ -40,6 +40,7 @@ mod twin;
 mod upgrade;
 mod view;
 mod world;
+mod zones;
 
 use process::Simulation;
 
@@ -76,6 +77,11 @@ fn a_rollout_survives_an_operator_that_is_interrupted_at_any_write() {
 #[test]
 fn a_rollout_survives_an_operator_that_comes_back_to_a_server_that_lags() {
     check_interrupted(Simulation::Lagging);
+}
+
+#[test]
+fn the_zones_become_even_though_the_operator_is_interrupted_at_any_write() {
+    check_interrupted(Simulation::Rebalancing);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::task::{NODES, PODS, is_deleting, name, says, text, tolerates, uid};
 use crate::world::World;
+use crate::zones;
 
 /// How many there are at first, and may be.
 const AT_FIRST: usize = 4;
@@ -183,7 +184,8 @@ pub(crate) fn copy(from: &World, to: &World) {
 }
 
 fn join(world: &World, number: usize) {
-    create(world, &format!("node-{number}"), &json!({ "zone": format!("{}", number % 2) }));
+    let zone = zones::ALL[number % zones::ALL.len()];
+    create(world, &format!("node-{number}"), &json!({ "zone": format!("{}", number % 2), zones::LABEL: zone }));
 }
 
 fn create(world: &World, name: &str, labels: &Value) {
@@ -200,7 +202,7 @@ fn pods(world: &World) -> Vec<Arc<Value>> {
     world.server.read(|store| store.all(PODS).cloned().collect())
 }
 
-fn cordon(world: &World, node: &str, cordoned: bool) {
+pub(crate) fn cordon(world: &World, node: &str, cordoned: bool) {
     let spec = json!({ "spec": { "unschedulable": cordoned } });
     world.act_on("person", Verb::Merge, NODES, ("", node), None, spec);
 }

@@ -28,6 +28,8 @@ pub(crate) enum Simulation {
     Rollout(Option<(u64, Moment)>),
     /// The same, and whenever a watch begins anew the server lags.
     Lagging(Option<(u64, Moment)>),
+    /// Tasks that move to zones which come back, and where that is interrupted.
+    Rebalancing(Option<(u64, Moment)>),
     /// A deployment that fails, and where it is interrupted.
     Breaker(Option<(u64, Moment)>),
 }
@@ -53,6 +55,7 @@ impl Simulation {
             Self::Elected(seed) => format!("elected {seed}"),
             Self::Rollout(interrupt) => format!("rollout{}", at(interrupt)),
             Self::Lagging(interrupt) => format!("lagging{}", at(interrupt)),
+            Self::Rebalancing(interrupt) => format!("rebalancing{}", at(interrupt)),
             Self::Breaker(interrupt) => format!("breaker{}", at(interrupt)),
         }
     }
@@ -67,6 +70,7 @@ impl Simulation {
             "seed" => Some(Self::Seed(number?)),
             "elected" => Some(Self::Elected(number?)),
             "lagging" => Some(Self::Lagging(number.zip(moment))),
+            "rebalancing" => Some(Self::Rebalancing(number.zip(moment))),
             "breaker" => Some(Self::Breaker(number.zip(moment))),
             "rollout" => Some(Self::Rollout(number.zip(moment))),
             _ => None,
@@ -104,7 +108,7 @@ impl Simulation {
         // The order in which those are polled who could be polled at once is part of the seed.
         let order = match self {
             Self::Seed(seed) | Self::Elected(seed) => seed,
-            Self::Rollout(_) | Self::Lagging(_) | Self::Breaker(_) => 1,
+            Self::Rollout(_) | Self::Lagging(_) | Self::Rebalancing(_) | Self::Breaker(_) => 1,
         };
         seed_thread(order);
         fastrand::seed(order);
@@ -117,6 +121,7 @@ impl Simulation {
                 Self::Lagging(interrupt) => {
                     sweep::rollout(interrupt, Classes { stale_reads: true, watches: true, ..Classes::default() }).await
                 }
+                Self::Rebalancing(interrupt) => sweep::rebalancing(interrupt).await,
                 Self::Breaker(interrupt) => breaker::trip(interrupt).await,
             }
         })

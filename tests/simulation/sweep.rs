@@ -1,9 +1,10 @@
-//! A rollout, interrupted at every write (F1, F20).
+//! A rollout, and tasks that move between zones, interrupted at every write (F1, F20).
 
 use longshore_test_apiserver::Verb;
 use serde_json::json;
 
 use crate::faults::{Classes, Moment};
+use crate::nodes::cordon;
 use crate::people::People;
 use crate::process::{Outcome, Simulation};
 use crate::scenario::Cast;
@@ -26,6 +27,30 @@ pub(crate) async fn rollout(interrupt: Option<(u64, Moment)>, classes: Classes) 
     }
     cast.people.release(&cast.world, "web");
     People::scale(&cast.world, "api", 2);
+    cast.become_right(1).await
+}
+
+/// A service comes up while the nodes of all zones but one are cordoned; then they are not any more.
+pub(crate) async fn rebalancing(interrupt: Option<(u64, Moment)>) -> Outcome {
+    let mut cast = Cast::new(1, 1);
+    lock(&cast.world.faults.0).interrupt = interrupt;
+    cast.start_operator();
+    let others = ["node-1", "node-2"];
+    for node in others {
+        cordon(&cast.world, node, true);
+    }
+    cast.people.begin(&cast.world);
+    // Three at once, and no stop before there is one more.
+    let narrow = json!({ "minimumHealthyPercent": 100, "maximumPercent": 150 });
+    let narrow =
+        json!({ "desiredCount": 7, "deploymentConfiguration": narrow, "availabilityZoneRebalancing": "ENABLED" });
+    cast.world.act("person", Verb::Merge, SERVICES, "web", None, json!({ "spec": narrow }));
+    if let Some(difference) = cast.converge().await {
+        lock(&cast.world.ledger).broken.push(format!("before the zones come back: {difference}"));
+    }
+    for node in others {
+        cordon(&cast.world, node, false);
+    }
     cast.become_right(1).await
 }
 

@@ -72,14 +72,15 @@ pub(crate) fn tolerates(pod: &Value, taint: &Value) -> bool {
     })
 }
 
-/// Deployment, slot and attempt of a task, for a person who reads the log.
+/// Deployment, slot and attempt of a task, and the zone that it is for, for a person who reads the log.
 pub(crate) fn place(pod: &Value) -> String {
     let deployment: String = label(pod, labels::DEPLOYMENT).chars().rev().take(4).collect();
     let number = |name| annotation(pod, name);
     if deployment.is_empty() {
         return String::new();
     }
-    format!("{deployment}/{}/{}", number(labels::SLOT), number(labels::ATTEMPT))
+    let zone = if number(labels::ZONE).is_empty() { "" } else { " in " };
+    format!("{deployment}/{}/{}{zone}{}", number(labels::SLOT), number(labels::ATTEMPT), number(labels::ZONE))
 }
 
 /// The uid of the service that a pod is a task of. One whose labels or annotations somebody has taken away is a task of none.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::monkey::FOREIGN_CONDITION;
 use crate::nodes;
 use crate::scenario::Cast;
-use crate::task::{CLUSTERS, DEFINITIONS, PODS, REVISIONS, SERVICES, label, name, service_of, text, uid};
+use crate::task::{CLUSTERS, DEFINITIONS, PODS, REVISIONS, SERVICES, annotation, label, name, service_of, text, uid};
 use crate::world::{World, lock};
 
 /// What people have written.
@@ -113,10 +113,11 @@ fn written(object: &Value) -> Value {
 fn started(pod: &Value) -> Value {
     let mut pod = pod.clone();
     let family = label(&pod, labels::FAMILY).to_owned();
+    let is_moved = !annotation(&pod, labels::ZONE).is_empty();
     let metadata = &mut pod["metadata"];
     for (list, own) in [
         ("labels", &[labels::DEPLOYMENT, labels::REVISION, "seen-by"][..]),
-        ("annotations", &[labels::SLOT, labels::ATTEMPT, labels::TASK_DEFINITION][..]),
+        ("annotations", &[labels::SLOT, labels::ATTEMPT, labels::TASK_DEFINITION, labels::ZONE][..]),
     ] {
         if let Some(members) = metadata[list].as_object_mut() {
             members.retain(|name, _| !own.contains(&name.as_str()));
@@ -124,6 +125,9 @@ fn started(pod: &Value) -> Value {
     }
     if let Some(spec) = pod["spec"].as_object_mut() {
         spec.remove("nodeName");
+        if is_moved {
+            spec.remove("affinity");
+        }
     }
     for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
         let tag = text(container, "/image").split('@').next().unwrap_or_default().to_owned();

@@ -9,12 +9,14 @@ use longshore::api::labels;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::controls::paused;
+use crate::controls::{is_of_primary, paused};
 use crate::daemons::{eligible_of, floor, is_daemon, is_draining, satisfies, takes_tasks};
 use crate::task::{
-    NODES, PODS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, name, service_of, text, uid,
+    NODES, PODS, SERVICES, annotation, bounds, is_deleting, is_healthy, is_live, label, name, number, service_of, text,
+    uid,
 };
 use crate::world;
+use crate::zones;
 
 /// The state before the present instant, and the newest one.
 #[derive(Debug, Clone, Default)]
@@ -157,13 +159,43 @@ impl View {
 
     /// Whether a node might get a DAEMON task when a pass was planned that is not over yet.
     pub(crate) fn takes_task(&self, owner: &str, node: &str) -> bool {
-        let (nodes, services) = (self.past_nodes.iter(), self.past.iter());
-        let lately = |at: &Instant| at.elapsed() < PASS;
-        let nodes = nodes.filter(|(until, one)| lately(until) && name(one) == node).map(|(_, one)| one);
-        let services = services.filter(|(until, one)| lately(until) && uid(one) == owner).map(|(_, one)| &**one);
-        let services: Vec<&Value> = services.chain(self.now.service(owner)).collect();
+        let lately = |(until, one): &&(Instant, Arc<Value>)| until.elapsed() < PASS && name(one) == node;
+        let nodes = self.past_nodes.iter().filter(lately).map(|(_, one)| one);
+        let services: Vec<&Value> = self.lately(owner).collect();
         let mut nodes = nodes.chain(self.now.nodes.get(node));
         nodes.any(|node| services.iter().any(|service| takes_tasks(service, node)))
+    }
+
+    /// A service as a pass may have known it that is not over yet, the newest last.
+    fn lately(&self, owner: &str) -> impl Iterator<Item = &Value> {
+        let past = self.past.iter().filter(move |(until, service)| until.elapsed() < PASS && uid(service) == owner);
+        past.map(|(_, service)| &**service).chain(self.now.service(owner))
+    }
+
+    /// Whether a pass that is not over yet may move tasks of a service to another zone.
+    pub(crate) fn may_move(&self, owner: &str) -> bool {
+        self.lately(owner).any(zones::may_move)
+    }
+
+    /// Whether a healthy task of the deployment that is PRIMARY, and has been for longer than a pass takes, is one of more than
+    /// there are to be in one of the two states. None but these stop, unless their node goes or others have to stay.
+    pub(crate) fn judge_surplus(&self, owner: &str, stopped: &Value, deleted: &BTreeSet<String>) -> Result<(), String> {
+        let deployment = label(stopped, labels::DEPLOYMENT);
+        let is_old = self.lately(owner).any(|service| !is_of_primary(service, stopped));
+        let fewest = self.lately(owner).map(|service| number(service, "/spec/desiredCount")).min().unwrap_or(0);
+        let left = |state: &State| {
+            let counts = |pod: &&Arc<Value>| {
+                let is_of = service_of(pod) == Some(owner) && label(pod, labels::DEPLOYMENT) == deployment;
+                is_of && is_healthy(pod) && !deleted.contains(uid(pod))
+            };
+            i64::try_from(state.pods.values().filter(counts).count()).unwrap_or(0)
+        };
+        let left = left(&self.before).max(left(&self.now));
+        let stays = |pod: &Arc<Value>| !annotation(pod, labels::PROTECTED_UNTIL).is_empty();
+        if is_old || left >= fewest || self.now.pods.values().any(stays) {
+            return Ok(());
+        }
+        Err(format!("leaves {left} healthy tasks of the deployment, and {fewest} are wanted"))
     }
 
     /// The deployment of a service that was paused when the oldest pass was planned that may not be over yet, and still is.
