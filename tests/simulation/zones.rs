@@ -89,7 +89,7 @@ pub(crate) fn may_move(service: &Value) -> bool {
 
 /// Whether a zone is left alone because it had no room, for whatever service.
 pub(crate) fn is_any_left_alone(store: &Store) -> bool {
-    store.all(SERVICES).any(|service| service.pointer("/status/availabilityZoneRebalancing/fullZones").is_some())
+    store.all(SERVICES).any(|service| service.pointer("/status/availabilityZoneRebalancing/avoidedZones").is_some())
 }
 
 /// How the tasks of a service at rest are uneven though they are not to be. Nothing is protected, and no zone is full for good; all

@@ -30,13 +30,15 @@ pub(super) fn find(
         return Vec::new();
     }
     let before = seen.status.availability_zone_rebalancing.iter().flat_map(|before| &before.avoided_zones);
-    let before = before.filter(|zone| zone.retry_at.0 > now && !has_new_node(zone, seen.nodes)).cloned();
+    let retry_at = now.saturating_add(AVOIDED_FOR).unwrap_or(now);
+    // What lies further ahead was written by a clock that was fast, by a year perhaps.
+    let is_left_alone = |zone: &AvoidedZone| now < zone.retry_at.0 && zone.retry_at.0 <= retry_at;
+    let before = before.filter(|zone| is_left_alone(zone) && !has_new_node(zone, seen.nodes)).cloned();
     let died = unrecorded.iter().filter(|stopped| stopped.end.died_early(seen.service.health_periods));
     let slow = tasks.unready.iter().filter(|task| is_late(task, now)).copied();
     let failed = died.map(|stopped| stopped.task).chain(tasks.unhealthy.iter().copied()).chain(slow);
     let failed = failed.chain(tasks.not_launched(now)).filter_map(|task| task.zone.as_deref());
     let refused = seen.tasks.unannounced.refused_zones.iter().map(AsRef::as_ref);
-    let retry_at = now.saturating_add(AVOIDED_FOR).unwrap_or(now);
     let new = failed.chain(refused).map(|zone| AvoidedZone { zone: zone.to_owned(), retry_at: Time(retry_at) });
     let mut zones: Vec<AvoidedZone> = before.chain(new).collect();
     // The sort is stable: of two entries the one of before is kept, so that the time does not go on for ever.

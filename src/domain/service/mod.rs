@@ -270,8 +270,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let crowded = stopped::is_crowded(&view, &status.stopped_tasks)
         .then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
     let next_attempt = deployments.iter().filter_map(Deployment::next_attempt_at).filter(|at| *at > now).min();
-    let zone_retried_at = rebalancing.as_ref().and_then(|zones| zones.changes_at(new));
-    let wakes = [crowded, view.changes_at, next_attempt, order.changes_at(), zone_retried_at];
+    let zone_retried_at = avoided.iter().map(|zone| zone.retry_at.0).min();
+    let task_late_at = new.arriving.iter().filter_map(|task| avoided_zones::late_at(task)).min();
+    let wakes = [crowded, view.changes_at, next_attempt, order.changes_at(), zone_retried_at, task_late_at];
     let wake_at = wakes.into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
 }

@@ -164,13 +164,6 @@ impl<'a> Rebalancing<'a> {
         healthy == bounds.desired || (healthy > bounds.desired && self.goes_on)
     }
 
-    /// When the next zone may be tried again, or a task is late.
-    pub(super) fn changes_at(&self, tasks: &DeploymentTasks<'_>) -> Option<Timestamp> {
-        let retries = self.avoided.iter().map(|zone| zone.retry_at.0);
-        let late = tasks.arriving.iter().filter_map(|task| avoided_zones::late_at(task));
-        retries.chain(late).filter(|at| *at > self.now).min()
-    }
-
     /// The healthy tasks of each zone, the fullest first.
     pub(super) fn healthy(&self) -> Vec<(&'a str, usize)> {
         let mut zones: Vec<_> = self.zones.0.iter().map(|(name, zone)| (*name, zone.tasks)).collect();

@@ -291,6 +291,23 @@ fn a_zone_without_room_is_given_up_after_ten_minutes_and_tried_again_after_an_ho
     assert_eq!(world.status.availability_zone_rebalancing, None);
 }
 
+#[test]
+fn a_clock_that_was_fast_when_a_zone_had_no_room_does_not_keep_it_closed_for_longer_than_an_hour() {
+    let mut world = spread([3, 3, 0], 100, 200);
+    world.step();
+    world.show();
+    for pod in moved(&world) {
+        world.change(&pod, unplaced(&world));
+    }
+    let right = world.now;
+    world.now += SignedDuration::from_hours(24 * 400);
+    assert_eq!(world.step(), (0, 2));
+    world.finish_stops();
+    world.now = right;
+    rest(&mut world);
+    assert_eq!(counts(&world), [2, 2, 2]);
+}
+
 /// What becomes of the two tasks that were started in a zone.
 type Fate = (&'static str, fn(&mut World, &str));
 
