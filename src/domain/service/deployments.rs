@@ -59,6 +59,8 @@ pub(super) struct Deployments {
     pub(super) last_ordinal: i64,
     /// Those that are being replaced and still have tasks, newest first.
     pub(super) active: Vec<Deployment>,
+    /// Those whose last task has gone since status was written: it knows more of them than the history does yet.
+    left: Vec<Deployment>,
     /// The PRIMARY deployment that was given up in this pass.
     pub(super) ended: Option<Ended>,
     /// Whether what the spec asks for has failed, and the PRIMARY deployment is the one before it.
@@ -105,7 +107,8 @@ impl Deployments {
                 Some(current.or(stays).cloned().unwrap_or_else(begin))
             }
         };
-        let mut deployments = Self { primary, last_ordinal: last, active: Vec::new(), ended: None, is_rolled_back };
+        let (active, left) = (Vec::new(), Vec::new());
+        let mut deployments = Self { primary, last_ordinal: last, active, left, ended: None, is_rolled_back };
         deployments.find_active(&recorded, view, now);
         deployments
     }
@@ -148,8 +151,8 @@ impl Deployments {
         });
         let id = failed.id;
         let past = self.way_back(history).filter(|_| failure.rollback);
-        let known =
-            |past: &ServiceDeployment| self.active.iter().find(|known| known.id.to_string() == past.id).cloned();
+        let mut known = self.active.iter().chain(&self.left);
+        let mut known = |past: &ServiceDeployment| known.find(|known| known.id.to_string() == past.id).cloned();
         let back = past.and_then(|past| known(past).or_else(|| Deployment::resumed(past)));
         let back_to = back.as_ref().map(|back| back.id);
         if let Some(mut back) = back {
@@ -183,7 +186,8 @@ impl Deployments {
     fn find_active(&mut self, recorded: &[Deployment], view: &View<'_>, now: Timestamp) {
         let primary = self.primary.as_ref().map(|primary| primary.id);
         let is_active = |id| Some(id) != primary && view.deployments.get(&id).is_some_and(DeploymentTasks::has_pods);
-        self.active = recorded.iter().filter(|known| is_active(known.id)).cloned().collect();
+        let others = recorded.iter().filter(|known| Some(known.id) != primary).cloned();
+        (self.active, self.left) = others.partition(|known| is_active(known.id));
         let unknown = |id: &DeploymentId| Some(*id) != primary && !recorded.iter().any(|known| known.id == *id);
         for (id, tasks) in view.deployments.iter().filter(|(id, _)| unknown(id) && is_active(**id)) {
             if let Some(task) = tasks.all().next() {
@@ -195,7 +199,7 @@ impl Deployments {
         let last = if forgotten { self.last_ordinal.saturating_add(1) } else { self.last_ordinal };
         self.last_ordinal = self.primary.as_ref().map_or(last, |primary| primary.record.ordinal.max(last));
         self.active.sort_by_key(|deployment| std::cmp::Reverse(deployment.record.ordinal));
-        for deployment in self.iter_mut() {
+        for deployment in self.primary.iter_mut().chain(&mut self.active).chain(&mut self.left) {
             if let Some(tasks) = view.deployments.get(&deployment.id) {
                 deployment.used_attempts = std::mem::take(&mut deployment.used_attempts).after(tasks);
             }

@@ -112,3 +112,23 @@ fn the_way_back_is_taken_with_whatever_images_it_had() {
     world.settle();
     assert_eq!((world.ready().0, world.active_of(1).len()), ("RolledBack", 3));
 }
+
+#[test]
+fn a_deployment_whose_last_task_goes_in_the_pass_that_rolls_back_to_it_runs_the_images_it_had() {
+    let mut world = running(2, 0, 100);
+    let first = primary(&world);
+    world.images.insert(first, vec![told("web-1", Some("sha256:first"))]);
+    world.settle();
+    world.service = service(2, 2, 0, 100);
+    world.step();
+    world.finish_stops();
+    world.service.control.rollback = Some(primary(&world));
+    world.show();
+    let plan = world.pass(usize::MAX);
+    assert_eq!(plan.status.deployments[0].id, first.to_string());
+    let images = &plan.status.deployments[0].container_images;
+    assert_eq!(images.iter().map(|image| image.image_digest.as_str()).collect::<Vec<_>>(), ["sha256:first"]);
+    // The world asserts that no name is used twice.
+    world.settle();
+    assert_eq!(world.active_of(1).len(), 2);
+}
