@@ -181,8 +181,8 @@ pub struct Unannounced {
     pub started: Vec<TaskChange>,
     /// Tasks stopped.
     pub stopped: Vec<TaskChange>,
-    /// Availability Zones in which the API server has refused to start a task.
-    pub refused_zones: Vec<Arc<str>>,
+    /// Availability Zones in which the API server has refused to start a task, with its words.
+    pub refused_zones: BTreeMap<Arc<str>, String>,
     /// Tasks that a target group got to know.
     pub registered: Vec<TargetChange>,
     /// Tasks that it has had to forget.

@@ -151,7 +151,11 @@ impl WriteError {
 }
 
 /// Creates an object. One of that name that is ours already is what a replayed request or another leader has made: success.
-pub async fn create<K>(api: &Api<K>, object: &K, is_ours: impl Fn(&ObjectMeta) -> bool) -> Result<Uid, WriteError>
+pub async fn create<K>(
+    api: &Api<K>,
+    object: &K,
+    is_ours: impl Fn(&ObjectMeta) -> bool,
+) -> Result<Option<Uid>, WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
@@ -162,11 +166,11 @@ where
         send(api, create).await
     };
     match limited(&kind, &name, create).await? {
-        Ok(uid) => Ok(uid),
+        Ok(answer) => Ok(uid_in(&answer)),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             let existing = limited(&kind, &name, api.get_metadata(&name)).await?;
             match existing {
-                Ok(existing) if is_ours(&existing.metadata) => Ok(Uid(existing.metadata.uid.unwrap_or_default())),
+                Ok(existing) if is_ours(&existing.metadata) => Ok(existing.metadata.uid.map(Uid)),
                 Ok(_) => Err(WriteError::Foreign { kind, name }),
                 Err(error) => Err(WriteError::Create { kind, name, source: Refusal(Box::new(error)) }),
             }
@@ -306,30 +310,29 @@ where
     }
 }
 
-/// Sends a request of whose answer, if it is no refusal, only the object's uid is new: the watch will show what has become of the
-/// object. So the server need not write the object out again, nor do we read it. The answer to a delete has none.
+/// Sends a request of whose answer, if it is no refusal, a new object's uid is all that tells something: the watch will show what has
+/// become of the object. So the server need not write the object out again, nor do we read it.
 #[expect(clippy::disallowed_methods, reason = "this is the writer")]
 async fn send<K: Resource + Clone>(
     api: &Api<K>,
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-) -> Result<Uid, kube::Error> {
+) -> Result<String, kube::Error> {
     let mut request = request.map_err(kube::Error::BuildRequest)?;
     request.headers_mut().insert(http::header::ACCEPT, METADATA_ONLY);
-    let answer: Answer = api.clone().into_client().request(request).await?;
-    Ok(Uid(answer.metadata.uid))
+    api.clone().into_client().request_text(request).await
 }
 
-/// What is read of an answer.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    metadata: AnswerMetadata,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AnswerMetadata {
-    uid: String,
+/// The uid of the object in an answer.
+fn uid_in(answer: &str) -> Option<Uid> {
+    #[derive(Deserialize)]
+    struct Answer {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        uid: String,
+    }
+    serde_json::from_str(answer).ok().map(|Answer { metadata: Metadata { uid } }| Uid(uid))
 }
 
 async fn limited<T>(kind: &str, name: &str, call: impl Future<Output = T>) -> Result<T, WriteError> {

@@ -71,7 +71,9 @@ impl<S> Written<S> {
     /// else has made one between that and ours: one that another write of ours has followed is ours, too, or has been seen.
     pub fn is_ours(&self, uid: &Uid, version: &str) -> bool {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.get(uid).is_some_and(|entry| !is_newer(version, &entry.version))
+        // Before the first one has succeeded there is none.
+        let made = |entry: &Entry<S>| !entry.version.is_empty() && !is_newer(version, &entry.version);
+        objects.get(uid).is_some_and(made)
     }
 
     /// A status is about to be written.
@@ -114,5 +116,28 @@ pub(super) fn is_newer(one: &str, other: &str) -> bool {
     match (one.parse::<u64>(), other.parse::<u64>()) {
         (Ok(one), Ok(other)) => one > other,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_ours_up_to_the_one_that_our_last_write_has_made() {
+        let (written, uid) = (Written::<()>::default(), Uid("uid".to_owned()));
+        assert!(!written.is_ours(&uid, "7"), "nothing has been written");
+        written.begin(&uid);
+        assert!(!written.is_ours(&uid, "7"), "nor yet");
+        written.failed(&uid);
+        assert!(!written.is_ours(&uid, "7"), "nor if that fails");
+        written.begin(&uid);
+        written.record(&uid, "9".to_owned(), Arc::new(()));
+        for (version, ours) in [("7", true), ("9", true), ("10", false)] {
+            assert_eq!(written.is_ours(&uid, version), ours, "{version}");
+        }
+        written.begin(&uid);
+        written.failed(&uid);
+        assert!(written.is_ours(&uid, "9") && !written.is_ours(&uid, "10"), "a failed write has made none");
     }
 }

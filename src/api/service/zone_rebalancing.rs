@@ -26,4 +26,7 @@ pub struct AvoidedZone {
     pub zone: String,
     /// When it is tried again.
     pub retry_at: Time,
+    /// What has become of a task there.
+    #[serde(default)]
+    pub reason: String,
 }

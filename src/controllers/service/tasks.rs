@@ -58,10 +58,10 @@ fn is_owned_by(pod: &ObjectMeta, service: &Uid) -> bool {
 }
 
 /// What says which task a pod is.
-fn key_annotations(pod: &ObjectMeta) -> [Option<&String>; 3] {
+fn key_annotations(pod: &ObjectMeta) -> [Option<&String>; 4] {
     let annotation = |name| pod.annotations.as_ref().and_then(|annotations| annotations.get(name));
     let deployment = pod.labels.as_ref().and_then(|labels| labels.get(labels::DEPLOYMENT));
-    [deployment, annotation(labels::SLOT), annotation(labels::ATTEMPT)]
+    [deployment, annotation(labels::TASK_DEFINITION), annotation(labels::SLOT), annotation(labels::ATTEMPT)]
 }
 
 /// Writes to the tasks of one service. Each is entered as in flight before it is sent, and stays so until the watch shows it;
@@ -140,6 +140,9 @@ impl Tasks<'_> {
     pub(super) async fn start(&self, start: &Start) -> Result<(), WriteError> {
         let Some(definition) = self.seen.definitions.get(&start.revision) else { return Ok(()) };
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
+        if start.zone.as_ref().is_some_and(|zone| index.is_zone_refused(service, zone)) {
+            return Ok(());
+        }
         let mut pod = (self.context.build_pod)(definition, &self.owner, start);
         if let Some(secrets) = self.seen.secrets.get(&start.revision) {
             pod::secrets::add(&mut pod, secrets);
@@ -154,7 +157,7 @@ impl Tasks<'_> {
         match &outcome {
             Ok(uid) => {
                 let change = TaskChange { task: TaskId::of_pod(&name), zone: start.zone.clone() };
-                index.created(service, &name, uid, change);
+                index.created(service, &name, uid.as_ref(), change);
             }
             Err(error) if error.is_certain() => index.not_created(service, &name),
             Err(_) => index.uncertain(service, &name),
@@ -163,7 +166,7 @@ impl Tasks<'_> {
             // A quota has no room for one task more: the service has all that it should, and is not to fail for it.
             (Err(error), Some(zone)) if error.is_refusal() => {
                 tracing::info!(pod = name, %zone, %error, "no task can be started to balance the zones");
-                index.zone_refused(service, zone.clone());
+                index.zone_refused(service, zone.clone(), error.to_string());
                 self.skipped.store(true, Ordering::Relaxed);
                 Ok(())
             }

@@ -11,15 +11,20 @@ use crate::domain::facts::TaskFact;
 use crate::domain::placement::node::AVAILABILITY_ZONE;
 use crate::domain::service::Observed;
 use crate::domain::service::view::{DeploymentTasks, Nodes, Stopped};
-use crate::domain::task::TaskState;
+use crate::domain::task::{Checks, Gate, HealthPeriods, TaskState};
 
 /// How long a zone is left alone.
 const AVOIDED_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// How long a task that runs there may take to pass its checks; a target group may never say anything.
+/// The same where a start was refused while others are on their way there: a quota has room once those that they replace have gone.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_mins(1);
+/// How far the clocks of two operators may differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+/// How long a task that runs there may take to pass its checks, if it may not take longer anyway; a target group may never say
+/// anything.
 const PASSES_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
-/// The zones to leave alone, by name: those of before, and those of tasks that no node takes, whose start is refused, that die early, are
-/// unhealthy, or do not come to pass their checks.
+/// The zones to leave alone, by name: those of before, and those of tasks that no node takes, whose start is refused, that die or fall
+/// ill early, or do not come to pass their checks.
 pub(super) fn find(
     seen: &Observed<'_>,
     tasks: &DeploymentTasks<'_>,
@@ -29,36 +34,75 @@ pub(super) fn find(
     if !seen.service.rebalances_zones {
         return Vec::new();
     }
+    let periods = seen.service.health_periods;
     let before = seen.status.availability_zone_rebalancing.iter().flat_map(|before| &before.avoided_zones);
-    let retry_at = now.saturating_add(AVOIDED_FOR).unwrap_or(now);
+    let after = |time: SignedDuration| now.saturating_add(time).unwrap_or(now);
     // What lies further ahead was written by a clock that was fast, by a year perhaps.
-    let is_left_alone = |zone: &AvoidedZone| now < zone.retry_at.0 && zone.retry_at.0 <= retry_at;
+    let latest = after(AVOIDED_FOR.saturating_add(CLOCKS_DIFFER));
+    let is_left_alone = |zone: &AvoidedZone| now < zone.retry_at.0 && zone.retry_at.0 <= latest;
     let before = before.filter(|zone| is_left_alone(zone) && !has_new_node(zone, seen.nodes)).cloned();
-    let died = unrecorded.iter().filter(|stopped| stopped.end.died_early(seen.service.health_periods));
-    let slow = tasks.unready.iter().filter(|task| is_late(task, now)).copied();
-    let failed = died.map(|stopped| stopped.task).chain(tasks.unhealthy.iter().copied()).chain(slow);
-    let failed = failed.chain(tasks.not_launched(now)).filter_map(|task| task.zone.as_deref());
-    let refused = seen.tasks.unannounced.refused_zones.iter().map(AsRef::as_ref);
-    let new = failed.chain(refused).map(|zone| AvoidedZone { zone: zone.to_owned(), retry_at: Time(retry_at) });
-    let mut zones: Vec<AvoidedZone> = before.chain(new).collect();
-    // The sort is stable: of two entries the one of before is kept, so that the time does not go on for ever.
+    let mut zones: Vec<AvoidedZone> = before.collect();
+    let mut avoid = |zone: &str, time: SignedDuration, reason: String| {
+        // An entry of before stays as it is: the time is not to go on for ever.
+        if zones.iter().all(|known| known.zone != zone) {
+            zones.push(AvoidedZone { zone: zone.to_owned(), retry_at: Time(after(time)), reason });
+        }
+    };
+    let died = unrecorded.iter().filter(|stopped| stopped.end.died_early(periods));
+    let died = died.map(|stopped| (stopped.task, format!("it ended: {}", stopped.end.reason)));
+    let ill = tasks.unhealthy.iter().filter(|task| fell_ill_early(task, periods));
+    let ill = ill.map(|task| (*task, "it was unhealthy".to_owned()));
+    let late = tasks.unready.iter().filter(|task| is_late(task, periods, now));
+    let late = late.map(|task| (*task, "it did not come to pass its checks".to_owned()));
+    let unplaced = tasks.not_launched(now).map(|task| (task, "no node took it".to_owned()));
+    for (task, what) in died.chain(ill).chain(late).chain(unplaced) {
+        if let Some(zone) = &task.zone {
+            avoid(zone, AVOIDED_FOR, format!("the task {}: {what}", task.task_id()));
+        }
+    }
+    for (zone, reason) in &seen.tasks.unannounced.refused_zones {
+        let on_its_way = [&tasks.pending, &tasks.unready, &tasks.warming].into_iter().flatten();
+        let is_alone = tasks.creating.is_empty() && on_its_way.filter(|task| task.zone.is_some()).count() == 0;
+        avoid(zone, if is_alone { AVOIDED_FOR } else { REFUSED_FOR }, reason.clone());
+    }
     zones.sort_by(|one, other| one.zone.cmp(&other.zone));
-    zones.dedup_by(|later, kept| later.zone == kept.zone);
     zones
 }
 
 /// When a task is late that runs in the zone it was started for, and does not pass its checks.
-pub(super) fn late_at(task: &TaskFact) -> Option<Timestamp> {
+pub(super) fn late_at(task: &TaskFact, periods: HealthPeriods) -> Option<Timestamp> {
     task.zone.as_ref()?;
     match &task.state {
-        TaskState::Running(checks) if !checks.passing => checks.running_since?.saturating_add(PASSES_WITHIN).ok(),
+        TaskState::Running(checks) if !checks.passing => {
+            checks.running_since?.saturating_add(passes_within(checks, periods)).ok()
+        }
         TaskState::Running(_) | TaskState::Pending { .. } | TaskState::Stopped(_) => None,
     }
 }
 
 /// Whether it is.
-pub(super) fn is_late(task: &TaskFact, now: Timestamp) -> bool {
-    late_at(task).is_some_and(|at| at <= now)
+pub(super) fn is_late(task: &TaskFact, periods: HealthPeriods, now: Timestamp) -> bool {
+    late_at(task, periods).is_some_and(|at| at <= now)
+}
+
+/// Whether a task that is unhealthy has become so before it had done its work for some time.
+fn fell_ill_early(task: &TaskFact, periods: HealthPeriods) -> bool {
+    match &task.state {
+        TaskState::Running(checks) => {
+            let ran_for = checks.running_since.zip(checks.passing_changed_at);
+            let ran_for = ran_for.map_or(SignedDuration::ZERO, |(since, changed)| changed.duration_since(since));
+            ran_for <= passes_within(checks, periods)
+        }
+        TaskState::Pending { .. } | TaskState::Stopped(_) => false,
+    }
+}
+
+fn passes_within(checks: &Checks, periods: HealthPeriods) -> SignedDuration {
+    let deadline = match checks.gate {
+        Gate::HealthCheck { deadline } => deadline,
+        Gate::Running | Gate::Targets => SignedDuration::ZERO,
+    };
+    PASSES_WITHIN.max(periods.grace).max(deadline)
 }
 
 /// Whether a node has joined since.

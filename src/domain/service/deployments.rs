@@ -165,7 +165,7 @@ impl Deployments {
             });
             back.record.launches = Launches::default();
             back.record.deployment_circuit_breaker = None;
-            let recorded: Vec<Deployment> = self.iter().cloned().collect();
+            let recorded: Vec<Deployment> = self.iter().chain(&self.left).cloned().collect();
             self.primary = Some(back);
             self.is_rolled_back = true;
             self.find_active(&recorded, view, now);

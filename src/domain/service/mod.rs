@@ -208,7 +208,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let of_primary = primary.and_then(|primary| view.deployments.get(&primary)).unwrap_or(&none);
     let avoided = avoided_zones::find(seen, of_primary, &unrecorded, now);
     let rebalancing = Rebalancing::of(seen, &deployments, &view, phase, bounds, &avoided, now);
-    view.set_aside(bounds.desired, |task| rebalancing.as_ref().is_some_and(|zones| zones.awaits(task)));
+    let periods = seen.service.health_periods;
+    let is_awaited = |task: &TaskFact| rebalancing.as_ref().is_some_and(|zones| zones.awaits(task));
+    view.set_aside(bounds.desired, is_awaited, |task| avoided_zones::is_late(task, periods, now));
     let tasks_of = |deployment: &Deployment| view.deployments.get(&deployment.id).unwrap_or(&none);
     let new = deployments.primary().map_or(&none, tasks_of);
     let order = ScaleIn::new(&seen.service.strategies, seen.nodes, seen.node_tasks, &view, now);
@@ -271,7 +273,8 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         .then(|| now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now));
     let next_attempt = deployments.iter().filter_map(Deployment::next_attempt_at).filter(|at| *at > now).min();
     let zone_retried_at = avoided.iter().map(|zone| zone.retry_at.0).min();
-    let task_late_at = new.arriving.iter().filter_map(|task| avoided_zones::late_at(task)).min();
+    let late_at = new.arriving.iter().chain(&new.unready).filter_map(|task| avoided_zones::late_at(task, periods));
+    let task_late_at = late_at.min();
     let wakes = [crowded, view.changes_at, next_attempt, order.changes_at(), zone_retried_at, task_late_at];
     let wake_at = wakes.into_iter().flatten().min();
     Plan { actions, status, hold: !seen.deleting || left, wake_at }
@@ -359,8 +362,9 @@ fn obstacle(
     if !moves.is_empty() {
         return None;
     }
-    let arriving: usize = view.deployments.values().map(|tasks| tasks.arriving.len()).sum();
-    let active = view.active().saturating_sub(arriving);
+    let on_the_way = |tasks: &DeploymentTasks<'_>| tasks.arriving.len().saturating_add(tasks.creating.len());
+    let on_the_way: usize = view.deployments.values().map(on_the_way).sum();
+    let active = view.active().saturating_sub(on_the_way);
     let healthy: usize = view.deployments.values().map(DeploymentTasks::counted).sum();
     if active > bounds.desired && healthy > bounds.floor && order.protected() > 0 {
         return Some(Obstacle::Protected);

@@ -23,8 +23,9 @@ use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::Deployments;
 use crate::domain::service::rolling::Phase;
-use crate::domain::service::view::{DeploymentTasks, Nodes, View};
+use crate::domain::service::view::{DeploymentTasks, Nodes, View, is_unplaced};
 use crate::domain::service::{Observed, STARTS_MAX, avoided_zones};
+use crate::domain::task::HealthPeriods;
 
 /// The zones of a service that may be rebalanced at the moment.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Rebalancing<'a> {
     /// Whether it does, and nobody has asked for another number of tasks since: those beyond it have moved.
     goes_on: bool,
     nodes: &'a Nodes,
+    periods: HealthPeriods,
     now: Timestamp,
 }
 
@@ -100,16 +102,19 @@ impl<'a> Rebalancing<'a> {
         let before = seen.status.availability_zone_rebalancing.as_ref();
         let has_begun = before.is_some_and(|before| before.in_progress);
         let desired = seen.status.desired_count.and_then(|desired| usize::try_from(desired).ok());
-        let goes_on = has_begun && desired == Some(bounds.desired);
-        Some(Self { zones, avoided, has_begun, goes_on, nodes: seen.nodes, now })
+        let moved = tasks.healthy.iter().filter(|task| task.zone.is_some()).count();
+        let surplus = tasks.healthy.len().saturating_sub(bounds.desired);
+        let goes_on = has_begun && desired == Some(bounds.desired) && surplus <= moved;
+        let periods = seen.service.health_periods;
+        Some(Self { zones, avoided, has_begun, goes_on, nodes: seen.nodes, periods, now })
     }
 
     /// Whether a task that is not healthy yet is on its way to a zone that can still have it.
     pub(super) fn awaits(&self, task: &TaskFact) -> bool {
         let zone = task.zone.as_deref().and_then(|zone| self.zones.0.get(zone));
-        // One that a node has taken has found its place, however full the zone is now.
-        let has_place = zone.is_some_and(|zone| task.node.is_some() || zone.is_open);
-        has_place && !avoided_zones::is_late(task, self.now)
+        // One that has found its place, or may yet, is not given up because the zone is closed to others.
+        let may_arrive = zone.is_some_and(|zone| zone.is_open || !is_unplaced(task));
+        may_arrive && !avoided_zones::is_late(task, self.periods, self.now)
     }
 
     /// The zone in which a healthy task is one too many for no other reason than that another one has arrived.

@@ -179,8 +179,7 @@ impl<'a> Rollout<'a, '_> {
     /// that are in the PENDING state are stopped immediately" when it drains.
     fn stop_what_never_ran(&self, moves: &mut Moves<'a>) {
         let stranded = self.all().flat_map(|tasks| &tasks.stranded);
-        // One that no node has taken has waited for a zone.
-        let cause = |task: &TaskFact| if task.node.is_some() { StopCause::Draining } else { StopCause::Scaling };
+        let cause = |task: &TaskFact| if task.zone.is_some() { StopCause::Scaling } else { StopCause::Draining };
         moves.stop_others.extend(stranded.map(|task| (*task, cause(task))));
         if !self.phase.replaces_old() {
             return;

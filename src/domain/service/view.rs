@@ -29,7 +29,7 @@ pub(super) struct DeploymentTasks<'a> {
     pub(super) unhealthy: Vec<&'a TaskFact>,
     /// Not RUNNING yet.
     pub(super) pending: Vec<&'a TaskFact>,
-    /// Not RUNNING, and on a node that takes no more tasks, or waiting for one in an Availability Zone for no use.
+    /// Not RUNNING, and on a node that takes no more tasks; or started to balance the Availability Zones, and of no use there.
     pub(super) stranded: Vec<&'a TaskFact>,
     /// Not healthy yet, and started to balance the zones: once they are, as many others go. Until then they are none of those that
     /// there should be.
@@ -167,8 +167,13 @@ impl<'a> View<'a> {
     }
 
     /// Sets tasks aside that were started to balance the zones: those beyond the desired count that are on their way, and those
-    /// that wait in vain for a node in their zone.
-    pub(super) fn set_aside(&mut self, desired: usize, is_awaited: impl Fn(&TaskFact) -> bool) {
+    /// that wait in vain for a node in their zone, or to pass their checks there.
+    pub(super) fn set_aside(
+        &mut self,
+        desired: usize,
+        is_awaited: impl Fn(&TaskFact) -> bool,
+        is_late: impl Fn(&TaskFact) -> bool,
+    ) {
         for tasks in self.deployments.values_mut() {
             // Where a task is lacking, one that is on its way takes its place, if it has found one.
             let surplus = tasks.kept().saturating_sub(desired);
@@ -180,6 +185,7 @@ impl<'a> View<'a> {
             // One that goes anywhere may find a place sooner.
             let waits_in_vain = |task: &mut &TaskFact| task.zone.is_some() && is_unplaced(task);
             tasks.stranded.extend(tasks.pending.extract_if(.., waits_in_vain));
+            tasks.stranded.extend(tasks.unready.extract_if(.., |task| is_late(task)));
         }
     }
 

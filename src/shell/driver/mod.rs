@@ -142,7 +142,7 @@ impl<R: Reconciler> Driver<R> {
     fn failed(&self, object: &DeserializeGuard<R::Object>, error: &ReconcileError) -> Duration {
         let (name, namespace) = (object.name_any(), object.namespace());
         let failures = self.with_passes(object, |passes| {
-            passes.failed(passes::Written::of(object));
+            passes.failed(passes::Authored::of(object));
             passes.failures()
         });
         let failures = failures.unwrap_or(1);

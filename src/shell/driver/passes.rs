@@ -22,14 +22,16 @@ pub(super) struct Passes {
     /// How many passes have failed in a row.
     failures: u32,
     /// What people had written of the object when the last of them failed.
-    failed_on: Option<Written>,
+    failed_on: Option<Authored>,
+    /// Whether the watch has shown a version of somebody else since, which nobody has looked at for that.
+    missed: bool,
     /// Whether a pass during a write has left something to tell.
     untold: bool,
 }
 
 impl Passes {
     pub(super) fn of(uid: Uid) -> Self {
-        Self { uid, unreadable: None, failures: 0, failed_on: None, untold: false }
+        Self { uid, unreadable: None, failures: 0, failed_on: None, missed: false, untold: false }
     }
 
     /// How many passes have failed in a row.
@@ -38,7 +40,7 @@ impl Passes {
     }
 
     /// A pass, or the write of its status, has failed.
-    pub(super) fn failed(&mut self, on: Written) {
+    pub(super) fn failed(&mut self, on: Authored) {
         self.failures = self.failures.saturating_add(1);
         self.failed_on = Some(on);
     }
@@ -46,6 +48,7 @@ impl Passes {
     /// A pass has come to its end.
     pub(super) fn succeeded(&mut self) {
         (self.failures, self.failed_on) = (0, None);
+        self.untold |= std::mem::take(&mut self.missed);
     }
 
     /// A pass during a write has left something to tell.
@@ -55,12 +58,13 @@ impl Passes {
 
     /// How soon the object wants a pass when the watch shows it again. A version that is `ours` says nothing new. One that fails
     /// waits its time, whoever writes its status, be it another operator: what people write is what may help it.
-    pub(super) fn urgency(&self, object: &impl ResourceExt, ours: bool) -> Option<Urgency> {
-        let waits = self.failed_on.as_ref().is_some_and(|failed_on| *failed_on == Written::of(object));
+    pub(super) fn urgency(&mut self, object: &impl ResourceExt, ours: bool) -> Option<Urgency> {
+        let waits = self.failed_on.as_ref().is_some_and(|failed_on| *failed_on == Authored::of(object));
+        self.missed |= waits && !ours;
         (!waits).then_some(if ours { Urgency::Soon } else { Urgency::Now })
     }
 
-    /// Whether there is something to tell, now that a write is through. Asked once.
+    /// Whether there is something to tell, or to look at, now that a pass or a write is through. Asked once.
     pub(super) fn take_untold(&mut self) -> bool {
         std::mem::take(&mut self.untold)
     }
@@ -68,7 +72,8 @@ impl Passes {
 
 /// What people write of an object: all but its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct Authored {
+    uid: Option<String>,
     generation: Option<i64>,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
@@ -76,9 +81,10 @@ pub(super) struct Written {
     deleting: bool,
 }
 
-impl Written {
+impl Authored {
     pub(super) fn of(object: &impl ResourceExt) -> Self {
         Self {
+            uid: object.uid(),
             generation: object.meta().generation,
             labels: object.labels().clone(),
             annotations: object.annotations().clone(),
@@ -109,7 +115,7 @@ mod tests {
     /// So many passes over an object have failed.
     fn after_failures(failures: u32, metadata: &Value) -> Passes {
         let mut passes = Passes::of(Uid("uid".to_owned()));
-        (0..failures).for_each(|_| passes.failed(Written::of(&object(metadata))));
+        (0..failures).for_each(|_| passes.failed(Authored::of(&object(metadata))));
         passes
     }
 
@@ -119,7 +125,7 @@ mod tests {
         for (failures, ours, expected) in
             [(0, false, Some(Urgency::Now)), (0, true, Some(Urgency::Soon)), (1, false, None), (1, true, None)]
         {
-            let passes = after_failures(failures, &same);
+            let mut passes = after_failures(failures, &same);
             assert_eq!(passes.urgency(&object(&same), ours), expected, "{failures} failures, ours: {ours}");
         }
     }
@@ -129,6 +135,7 @@ mod tests {
         let before = json!({ "generation": 1, "annotations": { "a": "1" }, "finalizers": ["f"] });
         let mut passes = after_failures(3, &before);
         for (member, value) in [
+            ("uid", json!("another")),
             ("generation", json!(2)),
             ("annotations", json!({ "a": "2" })),
             ("labels", json!({ "a": "1" })),
@@ -147,7 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pass_has_left_to_tell_is_told_after_the_write_and_once() {
+    fn what_somebody_else_wrote_while_an_object_failed_is_looked_at_once_it_does_not_fail_any_more() {
+        for (ours, is_looked_at) in [(false, true), (true, false)] {
+            let mut passes = after_failures(1, &json!({}));
+            assert_eq!(passes.urgency(&object(&json!({ "resourceVersion": "7" })), ours), None);
+            assert!(!passes.take_untold(), "it waits");
+            passes.succeeded();
+            assert_eq!(passes.take_untold(), is_looked_at, "ours: {ours}");
+        }
+    }
+
+    #[test]
+    fn what_a_pass_has_left_to_tell_is_told_once() {
         let mut passes = after_failures(0, &json!({}));
         passes.leave_untold();
         assert!(passes.take_untold());
@@ -162,8 +180,5 @@ mod tests {
             [500, 1000, 2000, 32_000, 60_000, 60_000]
         );
         assert_eq!([1, 2, 3, 8, 9, 99].map(|failures| waits(failures, true)), [20, 40, 80, 2560, 5000, 5000]);
-        let mut passes = after_failures(3, &json!({}));
-        passes.succeeded();
-        assert_eq!(passes.failures(), 0);
     }
 }

@@ -129,7 +129,8 @@ pub const MEMBERS: &[Member] = &[
     ),
     mapped(
         "volumes[].dockerVolumeConfiguration.driverOpts",
-        "type tmpfs: `emptyDir` in memory; type nfs: `nfs`; type none with the option bind: `hostPath`; others are refused",
+        "type tmpfs: `emptyDir` in memory; type nfs: `nfs`; type none with the option bind: `hostPath`; others are refused, and so \
+         is the option ro (say `readOnly` where the volume is mounted)",
     ),
     deviates("volumes[].dockerVolumeConfiguration.labels", &[VolumeLabelsIgnored], "nothing"),
     deviates("volumes[].efsVolumeConfiguration.fileSystemId", &[ClaimNeeded], "a PersistentVolumeClaim named after it"),

@@ -132,7 +132,7 @@ impl World {
     fn tell(&mut self, status: &ServiceStatus, announced: &Unannounced) {
         self.status = status.clone();
         self.unannounced.started.retain(|change| !announced.started.contains(change));
-        self.unannounced.refused_zones.retain(|zone| !announced.refused_zones.contains(zone));
+        self.unannounced.refused_zones.retain(|zone, _| !announced.refused_zones.contains_key(zone));
         self.unannounced.stopped.retain(|change| !announced.stopped.contains(change));
         (self.unannounced.registered, self.unannounced.deregistered) = Default::default();
         let recorded = |fact: &TaskFact| {

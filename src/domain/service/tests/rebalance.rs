@@ -357,17 +357,91 @@ fn exited_early() -> TaskState {
 #[test]
 fn a_zone_in_which_the_api_server_refuses_a_task_is_left_alone() {
     let mut world = spread([3, 3, 0], 100, 200);
-    world.unannounced.refused_zones.push("c".into());
+    world.unannounced.refused_zones.insert("c".into(), "exceeded quota".to_owned());
     assert_eq!(world.step(), (0, 0));
-    assert_eq!(avoided(&world)[0].0, "c");
+    let zones = world.status.availability_zone_rebalancing.clone().unwrap().avoided_zones;
+    assert_eq!((zones[0].zone.as_str(), zones[0].reason.as_str()), ("c", "exceeded quota"));
     assert_eq!(world.ready().0, "SteadyState");
     assert_eq!(world.step(), (0, 0), "as long as status remembers it");
 }
 
 #[test]
+fn where_a_quota_has_room_for_one_task_more_those_that_move_go_one_after_the_other() {
+    let mut world = spread([4, 2, 0], 100, 200);
+    // Of two starts one is refused.
+    world.pass(1);
+    world.unannounced.refused_zones.insert("c".into(), "exceeded quota".to_owned());
+    assert_eq!(world.step(), (0, 0), "the other one goes on");
+    let retry_at = avoided(&world)[0].1;
+    assert_eq!(retry_at, world.now + SignedDuration::from_mins(1));
+    assert_eq!(moved(&world).len(), 1);
+    round(&mut world);
+    assert_eq!(round(&mut world), (0, 1), "another one makes room for the next");
+    world.now = retry_at;
+    rest(&mut world);
+    assert_eq!(counts(&world), [2, 2, 2]);
+}
+
+#[test]
+fn a_task_may_take_as_long_to_pass_its_checks_as_the_service_gives_it() {
+    let mut world = spread([3, 3, 0], 100, 200);
+    world.service.health_periods.grace = SignedDuration::from_mins(30);
+    world.step();
+    world.show();
+    let TaskState::Running(checks) = healthy() else { unreachable!() };
+    let began = Some(world.now);
+    for pod in moved(&world) {
+        bind(&mut world, &pod, "c");
+        let gate = Gate::Targets;
+        let checks = Checks { passing: false, running_since: began, passing_changed_at: began, gate, ..checks.clone() };
+        world.change(&pod, TaskState::Running(checks));
+    }
+    world.now += SignedDuration::from_mins(29);
+    assert_eq!(world.step(), (0, 0));
+    world.now += SignedDuration::from_mins(1);
+    assert_eq!(world.step(), (0, 2));
+}
+
+#[test]
+fn a_task_that_has_taken_a_lost_one_s_place_and_never_passes_its_checks_is_replaced() {
+    let mut world = spread([3, 3, 0], 100, 200);
+    world.step();
+    world.show();
+    let TaskState::Running(checks) = healthy() else { unreachable!() };
+    let began = Some(world.now);
+    for pod in moved(&world) {
+        bind(&mut world, &pod, "c");
+        let gate = Gate::Targets;
+        let checks = Checks { passing: false, running_since: began, passing_changed_at: began, gate, ..checks.clone() };
+        world.change(&pod, TaskState::Running(checks));
+    }
+    for pod in world.active_where(|pod| pod.zone.is_none()).iter().take(2) {
+        world.remove(pod);
+    }
+    assert_eq!(world.step(), (0, 0), "they may pass yet");
+    world.now += SignedDuration::from_mins(10);
+    assert_eq!(world.step(), (2, 2));
+    assert_eq!(zones_of_starts(&world.plan().actions), []);
+}
+
+#[test]
+fn a_task_that_moved_long_ago_and_falls_ill_says_nothing_of_its_zone() {
+    let mut world = spread([3, 3, 0], 100, 200);
+    rest(&mut world);
+    assert_eq!(counts(&world), [2, 2, 2]);
+    let ill = moved(&world)[0].clone();
+    let TaskState::Running(checks) = unhealthy() else { unreachable!() };
+    world.now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24);
+    let passing_changed_at = Some(world.now);
+    world.change(&ill, TaskState::Running(Checks { passing_changed_at, ..checks }));
+    world.step();
+    assert_eq!(avoided(&world), []);
+}
+
+#[test]
 fn a_zone_is_left_alone_whatever_happens_meanwhile_but_for_a_node_that_joins_it() {
     let mut world = spread([3, 3, 0], 100, 200);
-    world.unannounced.refused_zones.push("c".into());
+    world.unannounced.refused_zones.insert("c".into(), "exceeded quota".to_owned());
     world.step();
     let before = avoided(&world);
     world.service = service(2, 6, 100, 200);

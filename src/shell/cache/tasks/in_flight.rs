@@ -188,9 +188,10 @@ impl WritesInFlight {
         wait.map(|wait| if wait.is_zero() { LOOK_AGAIN } else { wait.saturating_add(Duration::from_millis(1)) })
     }
 
-    /// What a read of an overdue write's pod has shown: its uid, and whether it is being deleted. A read settles only what the
-    /// watch cannot tell any more; what is there, the watch will show, in order. Returns whether the pod of a delete is gone.
-    pub(super) fn looked(&mut self, overdue: &Overdue, found: Option<(&Uid, bool)>) -> bool {
+    /// What a read of an overdue write's pod has shown: its uid, and whether it is being deleted; `is_shown` is whether the watch has
+    /// shown that one. A read settles only what the watch cannot tell any more; what is there, the watch will show, in order. Returns
+    /// whether the pod of a delete is gone.
+    pub(super) fn looked(&mut self, overdue: &Overdue, found: Option<(&Uid, bool)>, is_shown: bool) -> bool {
         match (overdue, found) {
             (Overdue::Create { pod }, None) => {
                 self.creating.remove(pod);
@@ -199,7 +200,7 @@ impl WritesInFlight {
                 if let Some(creating) = self.creating.get_mut(pod) {
                     creating.in_flight = InFlight::now();
                 }
-                self.created(pod, uid, false);
+                self.created(pod, uid, is_shown);
             }
             (Overdue::Delete { uid, .. }, Some((found, true))) if found == uid => {
                 if let Some(deleting) = self.deleting.get_mut(uid) {

@@ -201,7 +201,7 @@ impl TaskIndex {
         let stopped: HashSet<&TaskChange> = seen.unannounced.stopped.iter().collect();
         tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
         let refused = &seen.unannounced.refused_zones;
-        tasks.unannounced.refused_zones.retain(|zone| !refused.contains(zone));
+        tasks.unannounced.refused_zones.retain(|zone, _| !refused.contains_key(zone));
         let registered: HashSet<&TargetChange> = seen.unannounced.registered.iter().collect();
         tasks.unannounced.registered.retain(|change| !registered.contains(change));
         let deregistered: HashSet<&TargetChange> = seen.unannounced.deregistered.iter().collect();
@@ -223,21 +223,29 @@ impl TaskIndex {
     }
 
     /// A create has succeeded: it will be told of.
-    pub fn created(&self, service: &Uid, pod: &str, uid: &Uid, task: TaskChange) {
+    pub fn created(&self, service: &Uid, pod: &str, uid: Option<&Uid>, task: TaskChange) {
         let mut index = self.lock();
         let tasks = index.tasks(service);
-        let is_shown = tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid);
-        tasks.writes.created(pod, uid, is_shown);
+        match uid {
+            Some(uid) => {
+                let is_shown = tasks.shows(pod, uid);
+                tasks.writes.created(pod, uid, is_shown);
+            }
+            // The answer does not say what it has made.
+            None => tasks.writes.become_uncertain(pod),
+        }
         tasks.unannounced.started.push(task);
     }
 
     /// A start in a zone was refused: it will be told of.
-    pub fn zone_refused(&self, service: &Uid, zone: Arc<str>) {
-        let mut index = self.lock();
-        let refused = &mut index.tasks(service).unannounced.refused_zones;
-        if !refused.contains(&zone) {
-            refused.push(zone);
-        }
+    pub fn zone_refused(&self, service: &Uid, zone: Arc<str>, reason: String) {
+        self.lock().tasks(service).unannounced.refused_zones.entry(zone).or_insert(reason);
+    }
+
+    /// Whether a start in a zone was refused, and status does not tell of it yet.
+    pub fn is_zone_refused(&self, service: &Uid, zone: &Arc<str>) -> bool {
+        let index = self.lock();
+        index.services.get(service).is_some_and(|tasks| tasks.unannounced.refused_zones.contains_key(zone))
     }
 
     /// A create has certainly not happened.
@@ -284,12 +292,8 @@ impl TaskIndex {
     pub fn looked(&self, service: &Uid, overdue: &Overdue, found: Option<(&Uid, bool)>) {
         let mut index = self.lock();
         let tasks = index.tasks(service);
-        let gone = tasks.writes.looked(overdue, found);
-        if let (Overdue::Create { pod }, Some((uid, _))) = (overdue, found)
-            && tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid)
-        {
-            tasks.writes.created(pod, uid, true);
-        }
+        let is_shown = found.is_some_and(|(uid, _)| tasks.shows(overdue.pod(), uid));
+        let gone = tasks.writes.looked(overdue, found, is_shown);
         if let (Overdue::Delete { pod, uid }, true) = (overdue, gone) {
             let held = tasks.pods.get(pod).is_some_and(|fact| fact.uid == *uid);
             let reference = (tasks.service.0.clone(), pod.clone());
@@ -316,6 +320,11 @@ fn failing_since(before: &TaskFact, kind: StartFailureKind) -> Option<Timestamp>
 }
 
 impl Tasks {
+    /// Whether the watch has shown a pod, and not its end.
+    fn shows(&self, pod: &str, uid: &Uid) -> bool {
+        self.pods.get(pod).is_some_and(|fact| fact.uid == *uid)
+    }
+
     /// Enters what a pod tells of its deployment's images, as long as that is not known.
     fn learn_images(&mut self, deployment: DeploymentId, pod: &TaskPod) {
         let known = self.images.get(&deployment).map_or(&[][..], Vec::as_slice);

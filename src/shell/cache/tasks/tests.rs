@@ -40,7 +40,7 @@ fn a_write_in_flight_is_counted_until_the_watch_shows_it() {
     let name = seen.reference().1;
     index.creating(&uid, &name, key);
     assert!(index.of(&uid).pending.creates.contains(&key));
-    index.created(&uid, &name, &Uid("uid-0".to_owned()), started(&name));
+    index.created(&uid, &name, Some(&Uid("uid-0".to_owned())), started(&name));
     index.apply(&seen, Timestamp::UNIX_EPOCH);
     assert!(index.of(&uid).pending.creates.is_empty());
     index.deleting(&uid, &name, &Uid("uid-0".to_owned()), StopCause::Scaling);
@@ -115,7 +115,7 @@ fn what_a_late_watch_shows_of_a_pod_that_has_left_its_name_settles_no_create_of_
     index.creating(&uid, &name, key);
     index.apply(&former(pod(0, 1)), now);
     assert!(is_creating(), "it may be the one that is being created, or not");
-    index.created(&uid, &name, &Uid("uid-0".to_owned()), started(&name));
+    index.created(&uid, &name, Some(&Uid("uid-0".to_owned())), started(&name));
     index.apply(&former(pod(0, 2)), now);
     index.delete(&former(pod(0, 3)));
     assert!(is_creating(), "it is not");
@@ -149,16 +149,21 @@ fn a_create_that_the_watch_has_shown_before_the_answer_is_settled_by_the_answer(
         let index = TaskIndex::default();
         index.creating(&uid, &name, key);
         show(&index, now);
-        index.created(&uid, &name, &made, started(&name));
+        index.created(&uid, &name, Some(&made), started(&name));
         assert_eq!(!index.of(&uid).pending.creates.is_empty(), in_flight, "{sentence}");
     }
     let index = TaskIndex::default();
     index.apply(&pod(0, 1), now);
     index.creating(&uid, &name, key);
-    index.created(&uid, &name, &made, started(&name));
+    index.created(&uid, &name, Some(&made), started(&name));
     assert!(index.of(&uid).pending.creates.is_empty(), "it was there before we tried");
     index.creating(&uid, &name, key);
-    index.uncertain(&uid, &name);
+    index.created(&uid, &name, None, started(&name));
+    assert_eq!(
+        index.overdue(&uid),
+        [Overdue::Create { pod: name.clone() }],
+        "an answer that does not say what it has made"
+    );
     index.looked(&uid, &Overdue::Create { pod: name }, Some((&made, false)));
     assert!(index.of(&uid).pending.creates.is_empty(), "a look finds what the watch has shown");
 }
