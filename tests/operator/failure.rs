@@ -67,7 +67,10 @@ async fn the_circuit_breaker_rolls_an_image_that_cannot_be_pulled_back_and_touch
     assert_eq!(written(&namespace).await, spec, "what the person wrote stays as it is");
     recorder.catch_up().await.unwrap();
     assert_stops_kept(&recorder, 3, 6);
-    assert_eq!(created(&recorder).len(), 3);
+    // Three failures are the threshold. Each of the first three tasks fails in its own time, and one that has failed is replaced as
+    // long as the last of them has not.
+    let started = created(&recorder).len();
+    assert!((3..=5).contains(&started), "{started} tasks were started");
 
     namespace.apply_task_definition("web", "no-image:3");
     namespace.until_steady("web", "web:3").await;

@@ -26,7 +26,10 @@ pub struct AvoidedZone {
     pub zone: String,
     /// When it is tried again.
     pub retry_at: Time,
-    /// What has become of a task there.
+    /// What has become of a task there, or what the API server said of one that it refused.
     #[serde(default)]
     pub reason: String,
+    /// Whether the API server has refused the task. Others may be on their way to the zone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::AvoidedZone;
-use crate::domain::facts::TaskFact;
+use crate::domain::facts::{Presence, TaskFact};
 use crate::domain::placement::node::AVAILABILITY_ZONE;
 use crate::domain::service::Observed;
 use crate::domain::service::view::{DeploymentTasks, Nodes, Stopped};
@@ -15,13 +15,15 @@ use crate::domain::task::{Checks, Gate, HealthPeriods, TaskState};
 
 /// How long a zone is left alone.
 const AVOIDED_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// The same where a start was refused while others are on their way there: a quota has room once those that they replace have gone.
+/// The same where a start was refused while tasks are on their way there, or leave: a quota has room once those that are replaced
+/// have gone.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// How far the clocks of two operators may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
-/// How long a task that runs there may take to pass its checks, if it may not take longer anyway; a target group may never say
-/// anything.
+/// How long a task that runs there may take to pass its checks, if it may not take longer anyway.
 const PASSES_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+/// The same with target groups. They come after the health checks of containers, and may never say anything.
+const TARGETS_PASS_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 
 /// The zones to leave alone, by name: those of before, and those of tasks that no node takes, whose start is refused, that die or fall
 /// ill early, or do not come to pass their checks.
@@ -40,12 +42,15 @@ pub(super) fn find(
     // What lies further ahead was written by a clock that was fast, by a year perhaps.
     let latest = after(AVOIDED_FOR.saturating_add(CLOCKS_DIFFER));
     let is_left_alone = |zone: &AvoidedZone| now < zone.retry_at.0 && zone.retry_at.0 <= latest;
-    let before = before.filter(|zone| is_left_alone(zone) && !has_new_node(zone, seen.nodes)).cloned();
+    // A new node is no answer to a refusal.
+    let is_reopened = |zone: &AvoidedZone| !zone.refused && has_new_node(zone, seen.nodes);
+    let before = before.filter(|zone| is_left_alone(zone) && !is_reopened(zone)).cloned();
     let mut zones: Vec<AvoidedZone> = before.collect();
-    let mut avoid = |zone: &str, time: SignedDuration, reason: String| {
-        // An entry of before stays as it is: the time is not to go on for ever.
-        if zones.iter().all(|known| known.zone != zone) {
-            zones.push(AvoidedZone { zone: zone.to_owned(), retry_at: Time(after(time)), reason });
+    let mut avoid = |zone: &str, time: SignedDuration, reason: String, refused: bool| {
+        // An entry of before stays as it is: the time is not to go on for ever. But that a task has failed outweighs a refusal.
+        if !zones.iter().any(|known| known.zone == zone && (refused || !known.refused)) {
+            zones.retain(|known| known.zone != zone);
+            zones.push(AvoidedZone { zone: zone.to_owned(), retry_at: Time(after(time)), reason, refused });
         }
     };
     let died = unrecorded.iter().filter(|stopped| stopped.end.died_early(periods));
@@ -57,13 +62,14 @@ pub(super) fn find(
     let unplaced = tasks.not_launched(now).map(|task| (task, "no node took it".to_owned()));
     for (task, what) in died.chain(ill).chain(late).chain(unplaced) {
         if let Some(zone) = &task.zone {
-            avoid(zone, AVOIDED_FOR, format!("the task {}: {what}", task.task_id()));
+            avoid(zone, AVOIDED_FOR, format!("the task {}: {what}", task.task_id()), false);
         }
     }
     for (zone, reason) in &seen.tasks.unannounced.refused_zones {
         let on_its_way = [&tasks.pending, &tasks.unready, &tasks.warming].into_iter().flatten();
-        let is_alone = tasks.creating.is_empty() && on_its_way.filter(|task| task.zone.is_some()).count() == 0;
-        avoid(zone, if is_alone { AVOIDED_FOR } else { REFUSED_FOR }, reason.clone());
+        let moves = on_its_way.filter(|task| task.zone.is_some()).count() > 0 || !tasks.creating.is_empty();
+        let makes_room = !tasks.ending.is_empty() || tasks.leaving.iter().any(|task| task.presence != Presence::Gone);
+        avoid(zone, if moves || makes_room { REFUSED_FOR } else { AVOIDED_FOR }, reason.clone(), true);
     }
     zones.sort_by(|one, other| one.zone.cmp(&other.zone));
     zones
@@ -98,11 +104,12 @@ fn fell_ill_early(task: &TaskFact, periods: HealthPeriods) -> bool {
 }
 
 fn passes_within(checks: &Checks, periods: HealthPeriods) -> SignedDuration {
-    let deadline = match checks.gate {
-        Gate::HealthCheck { deadline } => deadline,
-        Gate::Running | Gate::Targets => SignedDuration::ZERO,
+    let within = match checks.gate {
+        Gate::Running => PASSES_WITHIN,
+        Gate::HealthCheck { deadline } => PASSES_WITHIN.max(deadline),
+        Gate::Targets => TARGETS_PASS_WITHIN,
     };
-    PASSES_WITHIN.max(periods.grace).max(deadline)
+    within.max(periods.grace)
 }
 
 /// Whether a node has joined since.

@@ -210,7 +210,8 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let rebalancing = Rebalancing::of(seen, &deployments, &view, phase, bounds, &avoided, now);
     let periods = seen.service.health_periods;
     let is_awaited = |task: &TaskFact| rebalancing.as_ref().is_some_and(|zones| zones.awaits(task));
-    view.set_aside(bounds.desired, is_awaited, |task| avoided_zones::is_late(task, periods, now));
+    let is_late = |task: &TaskFact| seen.service.rebalances_zones && avoided_zones::is_late(task, periods, now);
+    view.set_aside(bounds.desired, is_awaited, is_late);
     let tasks_of = |deployment: &Deployment| view.deployments.get(&deployment.id).unwrap_or(&none);
     let new = deployments.primary().map_or(&none, tasks_of);
     let order = ScaleIn::new(&seen.service.strategies, seen.nodes, seen.node_tasks, &view, now);

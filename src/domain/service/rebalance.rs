@@ -31,7 +31,6 @@ use crate::domain::task::HealthPeriods;
 #[derive(Debug)]
 pub(super) struct Rebalancing<'a> {
     zones: Zones<'a>,
-    avoided: &'a [AvoidedZone],
     /// Whether status tells of it already.
     has_begun: bool,
     /// Whether it does, and nobody has asked for another number of tasks since: those beyond it have moved.
@@ -65,7 +64,21 @@ struct Zone {
     /// Those that may go.
     movable: usize,
     /// Whether it may get another one.
-    is_open: bool,
+    access: Access,
+}
+
+/// Whether tasks may come to a zone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Access {
+    /// It has no node for one.
+    #[default]
+    Closed,
+    /// One has come to nothing.
+    Avoided,
+    /// One more was refused.
+    NoMore,
+    /// They may.
+    Open,
 }
 
 impl<'a> Rebalancing<'a> {
@@ -76,7 +89,7 @@ impl<'a> Rebalancing<'a> {
         view: &View<'a>,
         phase: Phase,
         bounds: Bounds,
-        avoided: &'a [AvoidedZone],
+        avoided: &[AvoidedZone],
         now: Timestamp,
     ) -> Option<Self> {
         let primary = deployments.primary().filter(|primary| primary.is(RolloutState::Completed))?;
@@ -91,7 +104,7 @@ impl<'a> Rebalancing<'a> {
         }
         let mut zones = Zones::open(seen.nodes, definition);
         for zone in avoided {
-            zones.set_open(&zone.zone, false);
+            zones.avoid(zone);
         }
         for task in &tasks.healthy {
             // What is outside of all zones cannot be balanced between them.
@@ -106,14 +119,15 @@ impl<'a> Rebalancing<'a> {
         let surplus = tasks.healthy.len().saturating_sub(bounds.desired);
         let goes_on = has_begun && desired == Some(bounds.desired) && surplus <= moved;
         let periods = seen.service.health_periods;
-        Some(Self { zones, avoided, has_begun, goes_on, nodes: seen.nodes, periods, now })
+        Some(Self { zones, has_begun, goes_on, nodes: seen.nodes, periods, now })
     }
 
     /// Whether a task that is not healthy yet is on its way to a zone that can still have it.
     pub(super) fn awaits(&self, task: &TaskFact) -> bool {
         let zone = task.zone.as_deref().and_then(|zone| self.zones.0.get(zone));
         // One that has found its place, or may yet, is not given up because the zone is closed to others.
-        let may_arrive = zone.is_some_and(|zone| zone.is_open || !is_unplaced(task));
+        let may_arrive =
+            zone.is_some_and(|zone| matches!(zone.access, Access::Open | Access::NoMore) || !is_unplaced(task));
         may_arrive && !avoided_zones::is_late(task, self.periods, self.now)
     }
 
@@ -141,9 +155,7 @@ impl<'a> Rebalancing<'a> {
         if is_moving || zones.clone().move_one().is_some() {
             return Balance::Uneven;
         }
-        for zone in self.avoided {
-            zones.set_open(&zone.zone, true);
-        }
+        zones.reopen();
         if zones.clone().move_one().is_some() {
             return Balance::Uneven;
         }
@@ -214,13 +226,20 @@ impl<'a> Zones<'a> {
                 && definition.platform.constraints.iter().all(|constraint| constraint.admits(&instance))
         };
         let zones = nodes.values().filter(takes).filter_map(|node| node.attribute(AVAILABILITY_ZONE));
-        Self(zones.map(|zone| (zone, Zone { is_open: true, ..Zone::default() })).collect())
+        Self(zones.map(|zone| (zone, Zone { access: Access::Open, ..Zone::default() })).collect())
     }
 
-    /// Opens or closes a zone, if it has a node for a task.
-    fn set_open(&mut self, name: &str, is_open: bool) {
-        if let Some(zone) = self.0.get_mut(name) {
-            zone.is_open = is_open;
+    /// Keeps tasks away from a zone. What is on its way where only a start was refused goes on.
+    fn avoid(&mut self, avoided: &AvoidedZone) {
+        if let Some(zone) = self.0.get_mut(avoided.zone.as_str()) {
+            zone.access = if avoided.refused { Access::NoMore } else { Access::Avoided };
+        }
+    }
+
+    /// As if none were avoided.
+    fn reopen(&mut self) {
+        for zone in self.0.values_mut().filter(|zone| matches!(zone.access, Access::NoMore | Access::Avoided)) {
+            zone.access = Access::Open;
         }
     }
 
@@ -231,7 +250,7 @@ impl<'a> Zones<'a> {
 
     /// Moves a task from the fullest zone to the emptiest, if that makes them more even. Returns the emptiest.
     fn move_one(&mut self) -> Option<&'a str> {
-        let open = self.0.iter().filter(|(_, zone)| zone.is_open);
+        let open = self.0.iter().filter(|(_, zone)| zone.access == Access::Open);
         let (name, emptiest) = open.min_by_key(|(_, zone)| zone.tasks).map(|(name, zone)| (*name, zone.tasks))?;
         let fullest = self.fullest().filter(|fullest| fullest.tasks > emptiest.saturating_add(1))?;
         fullest.leave();

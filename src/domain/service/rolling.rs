@@ -8,7 +8,7 @@ use crate::domain::facts::{StopCause, TaskFact};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::rebalance::Rebalancing;
 use crate::domain::service::scale_in::ScaleIn;
-use crate::domain::service::view::DeploymentTasks;
+use crate::domain::service::view::{DeploymentTasks, is_running};
 
 /// What one pass does to the tasks of a service.
 #[derive(Debug, Default)]
@@ -179,7 +179,9 @@ impl<'a> Rollout<'a, '_> {
     /// that are in the PENDING state are stopped immediately" when it drains.
     fn stop_what_never_ran(&self, moves: &mut Moves<'a>) {
         let stranded = self.all().flat_map(|tasks| &tasks.stranded);
-        let cause = |task: &TaskFact| if task.zone.is_some() { StopCause::Scaling } else { StopCause::Draining };
+        // Others have waited in their zone in vain.
+        let drains = |task: &TaskFact| task.node.is_some() && !is_running(task);
+        let cause = |task: &TaskFact| if drains(task) { StopCause::Draining } else { StopCause::Scaling };
         moves.stop_others.extend(stranded.map(|task| (*task, cause(task))));
         if !self.phase.replaces_old() {
             return;

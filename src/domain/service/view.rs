@@ -295,6 +295,7 @@ pub(super) fn is_unplaced(task: &TaskFact) -> bool {
     failing.is_some_and(|failing| failing.kind == StartFailureKind::Unplaced)
 }
 
-fn is_running(task: &TaskFact) -> bool {
+/// Whether a task has come to run and has not ended.
+pub(super) fn is_running(task: &TaskFact) -> bool {
     matches!(task.state, TaskState::Running(_))
 }

@@ -337,7 +337,7 @@ fn a_zone_in_which_tasks_fail_is_left_alone_and_keeps_nobody_from_replacing_what
             assert_eq!(world.ready().0, "SteadyState", "{fate}");
             world.finish_stops();
             if moved(&world).len() == 2 {
-                world.now += SignedDuration::from_mins(10);
+                world.now += SignedDuration::from_mins(30);
             }
         }
         assert_eq!(avoided(&world).iter().map(|(zone, _)| zone.as_str()).collect::<Vec<_>>(), ["c"], "{fate}");
@@ -365,27 +365,54 @@ fn a_zone_in_which_the_api_server_refuses_a_task_is_left_alone() {
     assert_eq!(world.step(), (0, 0), "as long as status remembers it");
 }
 
-#[test]
-fn where_a_quota_has_room_for_one_task_more_those_that_move_go_one_after_the_other() {
+/// Of two starts in `c`, where a node has just joined, one is refused.
+fn one_of_two_is_refused() -> World {
     let mut world = spread([4, 2, 0], 100, 200);
-    // Of two starts one is refused.
+    world.nodes.get_mut("node-c").unwrap().created_at = Some(world.now);
     world.pass(1);
     world.unannounced.refused_zones.insert("c".into(), "exceeded quota".to_owned());
+    world
+}
+
+#[test]
+fn where_a_quota_has_room_for_one_task_more_those_that_move_go_one_after_the_other() {
+    let mut world = one_of_two_is_refused();
     assert_eq!(world.step(), (0, 0), "the other one goes on");
     let retry_at = avoided(&world)[0].1;
     assert_eq!(retry_at, world.now + SignedDuration::from_mins(1));
-    assert_eq!(moved(&world).len(), 1);
-    round(&mut world);
-    assert_eq!(round(&mut world), (0, 1), "another one makes room for the next");
+    let [comes] = moved(&world).try_into().unwrap();
+    let state = unplaced(&world);
+    world.change(&comes, state);
+    assert_eq!(world.step(), (0, 0), "though it waits for a node");
+    bind(&mut world, &comes, "c");
+    world.change(&comes, healthy());
+    assert_eq!(world.step(), (0, 1), "another one makes room for the next");
     world.now = retry_at;
+    world.unannounced.refused_zones.insert("c".into(), "exceeded quota".to_owned());
+    world.step();
+    assert_eq!(avoided(&world)[0].1, world.now + SignedDuration::from_mins(1), "once it has gone");
+    world.finish_stops();
+    world.now = avoided(&world)[0].1;
     rest(&mut world);
     assert_eq!(counts(&world), [2, 2, 2]);
 }
 
 #[test]
+fn that_a_task_fails_in_a_zone_outweighs_that_another_one_was_refused_there() {
+    let mut world = one_of_two_is_refused();
+    world.step();
+    let [fails] = moved(&world).try_into().unwrap();
+    bind(&mut world, &fails, "c");
+    world.nodes.get_mut("node-c").unwrap().created_at = None;
+    world.change(&fails, exited_early());
+    world.step();
+    assert_eq!(avoided(&world), [("c".to_owned(), world.now + SignedDuration::from_hours(1))]);
+}
+
+#[test]
 fn a_task_may_take_as_long_to_pass_its_checks_as_the_service_gives_it() {
     let mut world = spread([3, 3, 0], 100, 200);
-    world.service.health_periods.grace = SignedDuration::from_mins(30);
+    world.service.health_periods.grace = SignedDuration::from_mins(60);
     world.step();
     world.show();
     let TaskState::Running(checks) = healthy() else { unreachable!() };
@@ -396,7 +423,7 @@ fn a_task_may_take_as_long_to_pass_its_checks_as_the_service_gives_it() {
         let checks = Checks { passing: false, running_since: began, passing_changed_at: began, gate, ..checks.clone() };
         world.change(&pod, TaskState::Running(checks));
     }
-    world.now += SignedDuration::from_mins(29);
+    world.now += SignedDuration::from_mins(59);
     assert_eq!(world.step(), (0, 0));
     world.now += SignedDuration::from_mins(1);
     assert_eq!(world.step(), (0, 2));
@@ -419,7 +446,7 @@ fn a_task_that_has_taken_a_lost_one_s_place_and_never_passes_its_checks_is_repla
         world.remove(pod);
     }
     assert_eq!(world.step(), (0, 0), "they may pass yet");
-    world.now += SignedDuration::from_mins(10);
+    world.now += SignedDuration::from_mins(30);
     assert_eq!(world.step(), (2, 2));
     assert_eq!(zones_of_starts(&world.plan().actions), []);
 }
@@ -441,9 +468,15 @@ fn a_task_that_moved_long_ago_and_falls_ill_says_nothing_of_its_zone() {
 #[test]
 fn a_zone_is_left_alone_whatever_happens_meanwhile_but_for_a_node_that_joins_it() {
     let mut world = spread([3, 3, 0], 100, 200);
-    world.unannounced.refused_zones.insert("c".into(), "exceeded quota".to_owned());
+    world.step();
+    world.show();
+    for pod in moved(&world) {
+        bind(&mut world, &pod, "c");
+        world.change(&pod, exited_early());
+    }
     world.step();
     let before = avoided(&world);
+    assert_eq!(before.len(), 1);
     world.service = service(2, 6, 100, 200);
     world.service.rebalances_zones = true;
     world.nodes.get_mut("node-c").unwrap().unschedulable = true;
