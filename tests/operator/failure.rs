@@ -71,6 +71,9 @@ async fn the_circuit_breaker_rolls_an_image_that_cannot_be_pulled_back_and_touch
     // long as the last of them has not.
     let started = created(&recorder).len();
     assert!((3..=5).contains(&started), "{started} tasks were started");
+    let new = |pod: &&Pod| is_active(pod) && runs(pod, "no-image:2");
+    let at_once = |pods: &Objects<Pod>| pods.values().filter(new).count();
+    recorder.replay(|pods, _| assert!(at_once(pods) <= 3, "each in the place of one that has gone")).unwrap();
 
     namespace.apply_task_definition("web", "no-image:3");
     namespace.until_steady("web", "web:3").await;

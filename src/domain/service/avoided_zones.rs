@@ -66,8 +66,8 @@ pub(super) fn find(
         }
     }
     for (zone, reason) in &seen.tasks.unannounced.refused_zones {
-        let on_its_way = [&tasks.pending, &tasks.unready, &tasks.warming].into_iter().flatten();
-        let moves = on_its_way.filter(|task| task.zone.is_some()).count() > 0 || !tasks.creating.is_empty();
+        let mut on_its_way = [&tasks.pending, &tasks.unready, &tasks.warming].into_iter().flatten();
+        let moves = on_its_way.any(|task| task.zone.is_some()) || !tasks.creating.is_empty();
         let makes_room = !tasks.ending.is_empty() || tasks.leaving.iter().any(|task| task.presence != Presence::Gone);
         avoid(zone, if moves || makes_room { REFUSED_FOR } else { AVOIDED_FOR }, reason.clone(), true);
     }
