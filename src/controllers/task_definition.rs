@@ -8,12 +8,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
-use crate::api::names::{TaskDefinitionName, Uid, label_value};
+use crate::api::names::{Family, RevisionName, TaskDefinitionName, Uid, label_value};
 use crate::api::{
     RevisionStatus, Service, ServiceStatus, TaskDefinition, TaskDefinitionRevision, TaskDefinitionSpec,
     TaskDefinitionStatus, labels,
 };
-use crate::controllers::is_older;
+use crate::controllers::{is_older, may_be_there};
 use crate::domain::Plan;
 use crate::domain::resolve::features::Features;
 use crate::domain::resolve::task_definition::family;
@@ -33,6 +33,7 @@ pub struct TaskDefinitions;
 pub struct Seen {
     revisions: Vec<TaskDefinitionRevision>,
     taken_by: Option<String>,
+    waits_for_watch: bool,
     services: Vec<String>,
     used: BTreeSet<i64>,
     features: Features,
@@ -100,7 +101,8 @@ impl Reconciler for TaskDefinitions {
             }
         }
         services.sort();
-        Seen { revisions, taken_by, services, used, features: context.features }
+        let waits_for_watch = taken_by.is_none() && last_is_unobserved(context, object, family, &revisions).await;
+        Seen { revisions, taken_by, waits_for_watch, services, used, features: context.features }
     }
 
     fn plan(
@@ -116,6 +118,7 @@ impl Reconciler for TaskDefinitions {
             spec: &object.spec,
             status,
             taken_by: seen.taken_by.as_deref(),
+            waits_for_watch: seen.waits_for_watch,
             revisions: seen.revisions.iter().map(revision).collect(),
             services: seen.services.clone(),
             used: seen.used.clone(),
@@ -199,6 +202,21 @@ fn revision(revision: &TaskDefinitionRevision) -> Revision<'_> {
         spec: &revision.spec.task_definition,
         status: revision.status.as_ref(),
     }
+}
+
+/// Whether the last revision that status knows is there, and newer than all that the watch has shown. One that is not there was
+/// deleted.
+async fn last_is_unobserved(
+    context: &Context,
+    object: &TaskDefinition,
+    family: &str,
+    shown: &[TaskDefinitionRevision],
+) -> bool {
+    let last = object.status.as_ref().and_then(|status| status.last_revision);
+    let newest = shown.iter().map(|revision| revision.spec.revision).max();
+    let Some(number) = last.filter(|last| newest.is_none_or(|newest| newest < *last)) else { return false };
+    let Ok(family) = family.parse::<Family>() else { return false };
+    may_be_there(context, object.namespace(), &RevisionName { family, number }).await
 }
 
 /// The revisions of a family that a service names, deploys or runs; none at all if it has nothing to do with the family.

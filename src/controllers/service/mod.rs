@@ -42,9 +42,6 @@ const STARTS_MAX: usize = 64;
 const TASKS_PER_SECOND: i32 = 25;
 const COUNTS_INTERVAL_MAX: Duration = Duration::from_secs(20);
 
-/// How long a look at an object may take.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
-
 /// How long a service waits for the watch to show a revision that it runs, before that is looked for once more.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 

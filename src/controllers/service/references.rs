@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kube::ResourceExt;
 use kube::core::DeserializeGuard;
-use kube::{Api, ResourceExt};
 
 use crate::api::names::{RevisionName, TaskDefinitionName, cluster_name};
 use crate::api::{Cluster, RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
-use crate::controllers::service::LOOK_LIMIT;
+use crate::controllers::may_be_there;
 use crate::domain::resolve::service::References;
 use crate::shell::Context;
 use crate::shell::cache::Definition;
@@ -65,18 +65,7 @@ pub(super) async fn unobserved(context: &Context, object: &Service, references: 
     if references.running.is_some() || !is_newer_in(&running, Some(&named), references.latest.as_ref()) {
         return None;
     }
-    let revisions: Api<TaskDefinitionRevision> =
-        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let name = running.object_name();
-    match tokio::time::timeout(LOOK_LIMIT, revisions.get_metadata_opt(&name)).await {
-        Ok(Ok(None)) => return None,
-        Ok(Ok(Some(_))) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(revision = %running, %error, "a revision that a service runs could not be looked at");
-        }
-        Err(_) => tracing::warn!(revision = %running, "a look at a revision that a service runs got no answer"),
-    }
-    Some(running)
+    may_be_there(context, object.namespace(), &running).await.then_some(running)
 }
 
 /// The ServiceAccounts that the service's cluster has for task roles.

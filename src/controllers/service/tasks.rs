@@ -9,7 +9,8 @@ use kube::{Api, ResourceExt};
 
 use crate::api::names::{TaskId, Uid};
 use crate::api::{Service, labels};
-use crate::controllers::service::{LOOK_LIMIT, Seen};
+use crate::controllers::LOOK_LIMIT;
+use crate::controllers::service::Seen;
 use crate::domain::facts::{StopCause, TaskChange};
 use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::service::{Start, Stop};

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{Conditions, Reason, Summary};
@@ -17,6 +17,9 @@ use crate::domain::resolve::task_definition::{
     check_for_registration, family, normalise, not_implemented_members, verdict,
 };
 use crate::domain::resolve::{Problem, canonical_json};
+
+/// How long a task definition waits for the watch to show its last revision, before that is looked for once more.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// How many revisions that nothing uses are kept.
 const REVISION_HISTORY_LIMIT: usize = 10;
@@ -59,6 +62,8 @@ pub struct Observed<'a> {
     pub status: &'a TaskDefinitionStatus,
     /// An older object that has the same family.
     pub taken_by: Option<&'a str>,
+    /// Whether the last revision that status knows is there, and the watch has not shown it yet.
+    pub waits_for_watch: bool,
     /// The revisions of the family.
     pub revisions: Vec<Revision<'a>>,
     /// The services that name the family.
@@ -115,6 +120,11 @@ pub fn is_told_first(before: &TaskDefinitionStatus, after: &TaskDefinitionStatus
 
 /// Plans one pass over a task definition.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, TaskDefinitionStatus> {
+    if seen.waits_for_watch {
+        // What it would decide from older revisions is decided already: the text of the last one would become a revision again.
+        let wake_at = Some(now.saturating_add(LOOK_AGAIN).unwrap_or(now));
+        return Plan { actions: Vec::new(), status: seen.status.clone(), hold: true, wake_at };
+    }
     // Of two objects with one family the older has it: its revisions and its services are not the other's.
     let has_family = seen.taken_by.is_none();
     let services: &[String] = if has_family { &seen.services } else { &[] };

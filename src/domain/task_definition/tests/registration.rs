@@ -33,6 +33,23 @@ fn each_registration_adds_1_also_of_content_that_an_earlier_revision_had() {
 }
 
 #[test]
+fn a_family_whose_last_revision_the_watch_has_not_shown_yet_registers_its_text_no_second_time() {
+    let mut world = World::registered([image("a"), image("b")]);
+    let unobserved = world.revisions.pop().unwrap();
+    world.waits_for_watch = true;
+    for deleting in [false, true] {
+        world.deleting = deleting;
+        let plan = world.plan();
+        assert_eq!((plan.actions, &plan.status, plan.hold), (vec![], &world.status, true), "deleting: {deleting}");
+        assert_eq!(plan.wake_at.unwrap().as_second(), world.now + 10);
+    }
+    (world.deleting, world.waits_for_watch) = (false, false);
+    world.revisions.push(unobserved);
+    world.settle();
+    assert_eq!(world.numbers(), [1, 2]);
+}
+
+#[test]
 fn content_that_means_the_same_is_the_same_revision() {
     let container = |more: Value| {
         let mut container = json!({"name": "app", "image": "a"});
