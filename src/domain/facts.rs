@@ -110,6 +110,7 @@ impl TaskFact {
             TaskState::Running(Checks { gate: Gate::Targets, .. }) => {
                 StopCause::Targets { group: self.failing_target().map(|target| target.group.clone()) }
             }
+            TaskState::Running(Checks { gate: Gate::Agent, .. }) => StopCause::AgentDisconnected,
             TaskState::Running(_) | TaskState::Pending { .. } | TaskState::Stopped(_) => StopCause::HealthCheck,
         }
     }
@@ -151,6 +152,8 @@ pub enum StopCause {
         /// Which, where that can be seen.
         group: Option<Arc<str>>,
     },
+    /// Nothing is heard of the node that it is on.
+    AgentDisconnected,
     /// Its Availability Zone has more tasks than another one.
     Rebalancing {
         /// The zone.
@@ -181,6 +184,8 @@ pub struct Unannounced {
     pub started: Vec<TaskChange>,
     /// Tasks stopped.
     pub stopped: Vec<TaskChange>,
+    /// How many starts the API server has refused: they break a rule, a policy or a quota.
+    pub refused_starts: BTreeMap<DeploymentId, usize>,
     /// Availability Zones in which the API server has refused to start a task, with its words.
     pub refused_zones: BTreeMap<Arc<str>, String>,
     /// Tasks that a target group got to know.

@@ -23,8 +23,13 @@ pub struct Deployment {
     pub pending_count: i32,
     /// Number of its running tasks.
     pub running_count: i32,
-    /// Number of its tasks that ended by themselves.
+    /// Number of its tasks that failed: they did not come to run, ended right after, failed their health checks, or were refused by the
+    /// API server.
     pub failed_tasks: i32,
+    /// Number of tasks it holds, beyond ECS: while it is paused, or is being replaced and the service is below its floor, it starts
+    /// no others than those that it loses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_count: Option<i32>,
     /// When the deployment began.
     pub created_at: Time,
     /// When its state last changed.

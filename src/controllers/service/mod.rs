@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use futures::future::join;
+use futures::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::reflector::ObjectRef;
@@ -190,12 +190,20 @@ impl Reconciler for Services {
             starts.clear();
         }
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
-        let known = starts.first().is_some_and(|start| is_taken(object, seen, &start.revision));
         starts.truncate(STARTS_MAX);
         let (late, at_once): (Vec<_>, Vec<_>) = starts.iter().partition(|start| start.on_freed_place);
         let start = async |starts: Vec<&Start>| {
-            let starts = starts.into_iter().map(|start| tasks.start(start));
-            if known { many::send(starts).await } else { many::send_with_care(starts).await }
+            // A revision whose tasks are refused holds up those of no other.
+            let mut revisions: BTreeMap<&RevisionName, Vec<&Start>> = BTreeMap::new();
+            for start in starts {
+                revisions.entry(&start.revision).or_default().push(start);
+            }
+            let revisions = revisions.into_iter().map(async |(revision, starts)| {
+                let starts = starts.into_iter().map(|start| tasks.start(start));
+                let known = is_taken(object, seen, revision);
+                if known { many::send(starts).await } else { many::send_with_care(starts).await }
+            });
+            join_all(revisions).await.into_iter().find(Result::is_err).unwrap_or(Ok(()))
         };
         let stop = async {
             many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
@@ -208,18 +216,22 @@ impl Reconciler for Services {
         };
         // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
         let (stopped, started) = join(stop, start_at_once).await;
-        stopped.and(started)?;
+        stopped?;
         if tasks.has_skipped() {
-            return Ok(Performed::Part);
+            return started.map(|()| Performed::Part);
         }
-        // Not one of these before all stops are through.
-        if !uncertain() {
-            start(late).await?;
-        }
+        // Not one of these before all stops are through. That others were refused is no reason against them.
+        let started = if uncertain() {
+            started
+        } else {
+            let late = start(late).await;
+            started.and(late)
+        };
         // One after the other: each changes what the disruption budgets allow.
         for stop in &evicted {
             tasks.evict(stop).await?;
         }
+        started?;
         let performed = if tasks.has_skipped() { Performed::Part } else { performed };
         many::send(given_up.iter().map(|name| secrets.give_up(name))).await?;
         Ok(performed)

@@ -118,6 +118,8 @@ impl Tasks<'_> {
         index.deleting(service, &stop.pod, &stop.uid, stop.cause.clone());
         let outcome = write.await;
         match &outcome {
+            // What is left of a task that has ended by itself was not stopped by anybody.
+            Ok(Deleted::Now) if stop.cause == StopCause::Ended => {}
             Ok(Deleted::Now) => index.stopped(service, stop.change()),
             Err(error) if error.is_certain() => index.not_deleted(service, &stop.uid),
             // Of a pod that was gone before the watch has told already, or is late.
@@ -164,6 +166,10 @@ impl Tasks<'_> {
             Err(_) => index.uncertain(service, &name),
         }
         match (outcome, &start.zone) {
+            (Err(error), None) if error.is_refusal() => {
+                index.start_refused(service, start.key.deployment);
+                Err(error)
+            }
             // A quota has no room for one task more: the service has all that it should, and is not to fail for it.
             (Err(error), Some(zone)) if error.is_refusal() => {
                 tracing::info!(pod = name, %zone, %error, "no task can be started to balance the zones");

@@ -46,15 +46,6 @@ impl Control {
         control
     }
 
-    /// Whether a deployment is to pause.
-    pub fn pauses(&self, deployment: DeploymentId) -> bool {
-        match self.pause {
-            Some(Pause::Any) => true,
-            Some(Pause::Only(id)) => id == deployment,
-            None => false,
-        }
-    }
-
     fn deployment(&mut self, annotations: &BTreeMap<String, String>, name: &str) -> Option<DeploymentId> {
         let value = annotations.get(name)?;
         let parsed = value.parse().ok();
@@ -81,10 +72,10 @@ mod tests {
         assert_eq!(read(labels::ROLLBACK_DEPLOYMENT, "ecs-svc/7").rollback, Some(DeploymentId(7)));
         assert_eq!(read(labels::STOP_DEPLOYMENT, "ecs-svc/7").stop, Some(DeploymentId(7)));
         assert_eq!(read(labels::FORCE_NEW_DEPLOYMENT, "monday").force.as_deref(), Some("monday"));
-        for (value, paused, other_paused) in [("true", true, true), ("false", false, false), ("ecs-svc/7", true, false)]
+        for (value, expected) in
+            [("true", Some(Pause::Any)), ("false", None), ("ecs-svc/7", Some(Pause::Only(DeploymentId(7))))]
         {
-            let control = read(labels::PAUSE_DEPLOYMENT, value);
-            assert_eq!((control.pauses(DeploymentId(7)), control.pauses(DeploymentId(8))), (paused, other_paused));
+            assert_eq!(read(labels::PAUSE_DEPLOYMENT, value).pause, expected, "{value}");
         }
     }
 

@@ -105,7 +105,7 @@ fn fell_ill_early(task: &TaskFact, periods: HealthPeriods) -> bool {
 
 fn passes_within(checks: &Checks, periods: HealthPeriods) -> SignedDuration {
     let within = match checks.gate {
-        Gate::Running => PASSES_WITHIN,
+        Gate::Running | Gate::Agent => PASSES_WITHIN,
         Gate::HealthCheck { deadline } => PASSES_WITHIN.max(deadline),
         Gate::Targets => TARGETS_PASS_WITHIN,
     };

@@ -60,7 +60,7 @@ pub(super) struct Deployments {
     /// Those that are being replaced and still have tasks, newest first.
     pub(super) active: Vec<Deployment>,
     /// Those whose last task has gone since status was written: it knows more of them than the history does yet.
-    left: Vec<Deployment>,
+    pub(super) left: Vec<Deployment>,
     /// The PRIMARY deployment that was given up in this pass.
     pub(super) ended: Option<Ended>,
     /// Whether what the spec asks for has failed, and the PRIMARY deployment is the one before it.
@@ -173,6 +173,17 @@ impl Deployments {
         self.ended = Some(Ended { id, failure, back_to });
     }
 
+    /// Whether the PRIMARY deployment is one that the service goes back to.
+    pub(super) fn is_way_back(&self, history: &[ServiceDeployment]) -> bool {
+        let begun = history.iter().filter(|past| past.status == ServiceDeploymentStatus::RollbackInProgress);
+        let mut begun = begun.filter_map(|past| past.rollback.as_ref());
+        let begins = self.ended.as_ref().and_then(|ended| ended.back_to);
+        let is_it = |primary: &Deployment| {
+            begins == Some(primary.id) || begun.any(|rollback| rollback.deployment == primary.record.id)
+        };
+        self.primary.as_ref().is_some_and(is_it)
+    }
+
     /// Where a rollback goes.
     pub(super) fn way_back<'h>(&self, history: &'h [ServiceDeployment]) -> Option<&'h ServiceDeployment> {
         let primary = self.primary.as_ref().map(|primary| primary.record.id.as_str());
@@ -182,14 +193,16 @@ impl Deployments {
         history.iter().filter(completed).max_by_key(|past| past.ordinal)
     }
 
-    /// Finds the deployments that are being replaced: all but the PRIMARY one that have pods left.
+    /// Finds the deployments that are being replaced: all but the PRIMARY one that have pods left, or have lost tasks that they are to
+    /// have.
     fn find_active(&mut self, recorded: &[Deployment], view: &View<'_>, now: Timestamp) {
         let primary = self.primary.as_ref().map(|primary| primary.id);
-        let is_active = |id| Some(id) != primary && view.deployments.get(&id).is_some_and(DeploymentTasks::has_pods);
+        let has_pods = |id| view.deployments.get(&id).is_some_and(DeploymentTasks::has_pods);
+        let is_active = |known: &Deployment| has_pods(known.id) || known.held().is_some_and(|held| held > 0);
         let others = recorded.iter().filter(|known| Some(known.id) != primary).cloned();
-        (self.active, self.left) = others.partition(|known| is_active(known.id));
+        (self.active, self.left) = others.partition(is_active);
         let unknown = |id: &DeploymentId| Some(*id) != primary && !recorded.iter().any(|known| known.id == *id);
-        for (id, tasks) in view.deployments.iter().filter(|(id, _)| unknown(id) && is_active(**id)) {
+        for (id, tasks) in view.deployments.iter().filter(|(id, _)| unknown(id) && has_pods(**id)) {
             if let Some(task) = tasks.all().next() {
                 self.active.push(Deployment::begun(*id, 0, &task.revision, None, now));
             }
@@ -252,6 +265,7 @@ impl Deployment {
             container_images: Vec::new(),
             unresolved_images: Vec::new(),
             force_new_deployment: token,
+            held_count: None,
         };
         Self { id, revision: revision.clone(), used_attempts: SlotAttempts::default(), record }
     }
@@ -285,6 +299,11 @@ impl Deployment {
     /// Whether that is yet to come.
     pub(super) fn is_throttled(&self, now: Timestamp) -> bool {
         self.next_attempt_at().is_some_and(|at| at > now)
+    }
+
+    /// How many tasks it holds, while it starts no others than those that it loses.
+    pub(super) fn held(&self) -> Option<usize> {
+        self.record.held_count.and_then(|held| usize::try_from(held).ok())
     }
 
     /// The images that its tasks are pinned to.

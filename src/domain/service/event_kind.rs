@@ -29,7 +29,7 @@ pub enum EventKind {
     TaskUnhealthy,
     /// Tasks do not start.
     TaskStartImpaired,
-    /// A task finds no node.
+    /// A task finds no node, or may not be.
     TaskPlacementFailure,
     /// Protected tasks are in the way.
     TasksProtected,
@@ -54,7 +54,7 @@ pub enum Telling {
 
 impl EventKind {
     /// Each kind, and what its sentences alone have. The sentence is all that status keeps of an event.
-    const PHRASES: [(&str, Self); 22] = [
+    const PHRASES: [(&str, Self); 23] = [
         (") has started ", Self::TasksStarted),
         (") has stopped ", Self::TasksStopped),
         (") registered ", Self::TargetsChanged),
@@ -71,6 +71,7 @@ impl EventKind {
         (" is unhealthy in (target-group ", Self::TaskUnhealthy),
         (" is unable to consistently start tasks successfully.", Self::TaskStartImpaired),
         (" was unable to place a task ", Self::TaskPlacementFailure),
+        (" could not launch ", Self::TaskPlacementFailure),
         (" was unable to scale in.", Self::TasksProtected),
         (" is not AZ balanced with ", Self::RebalancingStarted),
         (" is AZ balanced with ", Self::RebalancingCompleted),

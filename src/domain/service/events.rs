@@ -67,6 +67,8 @@ pub(super) enum Notice {
     },
     /// Tasks fail to start again and again.
     StartImpaired,
+    /// The API server refuses to start tasks of a deployment.
+    NotLaunched(DeploymentId, usize),
     /// No node takes a task; the scheduler's reason.
     Unplaced(String),
     /// More tasks are protected from scale-in than there are to be.
@@ -133,6 +135,9 @@ impl Notice {
                 format!("(service {service}) (deployment {deployment}) deployment stopped by user.")
             }
             Self::RollingBack(deployment) => format!("(service {service}) rolling back to deployment {deployment}."),
+            Self::NotLaunched(deployment, tasks) => {
+                format!("(service {service}) could not launch {tasks} tasks for deployment {deployment}.")
+            }
             Self::Unhealthy(task) => format!("(service {service}) (task {task}) failed container health checks."),
             Self::UnhealthyTarget { task, group, reason } => {
                 let due = if reason.is_empty() { String::new() } else { format!(" due to (reason {reason})") };
@@ -285,6 +290,12 @@ mod tests {
                 Notice::Unplaced("0/3 nodes are available.".to_owned()),
                 "(service web) was unable to place a task because no container instance met all of its requirements. \
                  0/3 nodes are available.",
+                EventKind::TaskPlacementFailure,
+                Warning,
+            ),
+            (
+                Notice::NotLaunched(id, 2),
+                "(service web) could not launch 2 tasks for deployment ecs-svc/7.",
                 EventKind::TaskPlacementFailure,
                 Warning,
             ),

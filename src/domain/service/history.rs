@@ -7,18 +7,20 @@ use crate::api::names::DeploymentId;
 use crate::api::{
     Deployment as DeploymentStatus, DeploymentState, Rollback, RolloutState, ServiceDeployment, ServiceDeploymentStatus,
 };
-use crate::domain::service::deployments::{Ended, FailureCause};
+use crate::domain::service::deployments::{Deployment, Ended, FailureCause};
 use crate::domain::service::slots::SlotAttempts;
 use crate::domain::service::view::View;
 
 /// How many deployments are kept. The last one that succeeded is, however long ago it was: it is where a rollback goes.
 const DEPLOYMENTS_MAX: usize = 10;
 
-/// The history after a pass. `before` and `after` are the deployments that status has shown and is about to show.
+/// The history after a pass. `before` and `after` are the deployments that status has shown and is about to show, `left` those that
+/// have no tasks any more.
 pub(super) fn record(
     history: &[ServiceDeployment],
     before: &[DeploymentStatus],
     after: &[DeploymentStatus],
+    left: &[Deployment],
     ended: Option<&Ended>,
     view: &View<'_>,
     now: Timestamp,
@@ -32,7 +34,7 @@ pub(super) fn record(
     }
     for past in &mut history {
         let current = after.iter().find(|deployment| deployment.id == past.id);
-        let left = before.iter().find(|deployment| deployment.id == past.id).filter(|_| current.is_none());
+        let left = left.iter().map(|left| &left.record).find(|left| left.id == past.id).filter(|_| current.is_none());
         if let Some(left) = left {
             // Nothing else remembers these once the deployment has left the list of those that have tasks.
             let used = SlotAttempts::parse(&left.used_attempts);
@@ -48,10 +50,13 @@ pub(super) fn record(
         } else if !is_final(status) {
             past.finished_at = None;
         }
-        if let Some(current) = current.or(left).filter(|_| status != past.status) {
-            past.requested_task_count = current.desired_count;
-            past.running_task_count = current.running_count;
-            past.failed_task_count = current.failed_tasks;
+        if let Some(last) = current.or(left).filter(|_| status != past.status) {
+            // What it aimed for as long as it was PRIMARY; after that, the tasks that it has left.
+            let mut aim = current.into_iter().chain(before.iter().filter(|before| before.id == past.id));
+            let aim = aim.find(|deployment| deployment.status == DeploymentState::Primary);
+            past.requested_task_count = aim.map_or(past.requested_task_count, |deployment| deployment.desired_count);
+            past.running_task_count = last.running_count;
+            past.failed_task_count = last.failed_tasks;
         }
         if let Some((ended, back_to)) = ended.and_then(|ended| Some((ended, ended.back_to?))) {
             past.rollback = Some(Rollback {

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::{
     DeploymentCircuitBreaker, DeploymentCircuitBreakerStatus, Launches, MonitoringStatus, RolloutState, ThresholdType,
 };
-use crate::domain::facts::TaskFact;
+use crate::domain::facts::{StopCause, TaskFact};
 use crate::domain::resolve::service::ResolvedService;
 use crate::domain::service::slots::SlotAttempts;
 use crate::domain::service::view::{DeploymentTasks, Stopped};
@@ -46,16 +46,19 @@ pub(super) struct Failures {
     unhealthy: Vec<String>,
     /// The tasks that no node took, and that have been counted for it.
     unplaced: SlotAttempts,
+    /// How many starts the API server has refused.
+    refused: usize,
     reached_running: bool,
 }
 
 impl Failures {
     /// Finds the failures that have not been counted yet: `unrecorded` are the tasks that stopped and are about to be put on
-    /// record.
+    /// record, and so many starts were refused. A refusal is of stage one, too: "the service scheduler can't launch the task".
     pub(super) fn find(
         launches: &Launches,
         tasks: &DeploymentTasks<'_>,
         unrecorded: &[&Stopped<'_>],
+        refused: usize,
         service: &ResolvedService,
         now: Timestamp,
     ) -> Self {
@@ -69,6 +72,8 @@ impl Failures {
             let in_scope = service.count_early_exits || !(ran(stopped) || reached_running);
             in_scope && stopped.end.died_early(service.health_periods)
         };
+        // Says nothing of the revision; but without a pause the next task would follow it to the same node.
+        let is_nodes_fault = |stopped: &&&Stopped<'_>| stopped.end.was_refused_by_node();
         // A circuit breaker that is switched on counts from nothing.
         let breaker = service.circuit_breaker.as_ref();
         let mut unplaced = breaker.map(|_| SlotAttempts::parse(&launches.unplaced_tasks)).unwrap_or_default();
@@ -81,13 +86,20 @@ impl Failures {
                 throttles: fills_a_gap(stopped.task),
             })
             .collect();
+        counted.extend(unrecorded.iter().filter(is_nodes_fault).map(|stopped| Counted {
+            at: stopped.end.at.unwrap_or(now),
+            attempt: attempt(stopped.task),
+            breaks: false,
+            throttles: fills_a_gap(stopped.task),
+        }));
         let named: BTreeSet<&str> = launches.unhealthy_tasks.iter().map(String::as_str).collect();
         let mut unhealthy = Vec::new();
         let (known, new): (Vec<&TaskFact>, Vec<&TaskFact>) =
             tasks.unhealthy.iter().copied().partition(|task| named.contains(task.task_id().to_string().as_str()));
         for task in known.iter().chain(&new).take(UNHEALTHY_MAX) {
             let id = task.task_id().to_string();
-            if !named.contains(id.as_str()) {
+            // One of whose node nothing is heard is replaced, too, and says nothing of its revision.
+            if !named.contains(id.as_str()) && task.unhealthy_cause() != StopCause::AgentDisconnected {
                 let throttles = service.count_early_exits && fills_a_gap(task);
                 counted.push(Counted { at: now, attempt: attempt(task), breaks: true, throttles });
             }
@@ -102,7 +114,14 @@ impl Failures {
                 }
             }
         }
-        Self { counted, unhealthy, unplaced, reached_running }
+        let refused = if reached_running { 0 } else { refused };
+        Self { counted, unhealthy, unplaced, refused, reached_running }
+    }
+
+    /// How many tasks have failed.
+    pub(super) fn failed_tasks(&self) -> i32 {
+        let failed = self.counted.iter().filter(|failed| failed.breaks).count();
+        i32::try_from(failed.saturating_add(self.refused)).unwrap_or(i32::MAX)
     }
 
     /// How the launches have gone after the pass.
@@ -165,8 +184,8 @@ impl Failures {
             configuration.reset_on_healthy_task.unwrap_or(true) && healthy.map(|at| at.0) > was_healthy.map(|at| at.0);
         let counts =
             |failed: &&Counted| failed.breaks && (!reset || healthy.is_none_or(|healthy| failed.at >= healthy.0));
-        let new = self.counted.iter().filter(counts);
-        let new = i32::try_from(new.count()).unwrap_or(i32::MAX);
+        let new = self.counted.iter().filter(counts).count().saturating_add(self.refused);
+        let new = i32::try_from(new).unwrap_or(i32::MAX);
         let count = if reset { new } else { counted.saturating_add(new) };
         if count >= threshold {
             status(MonitoringStatus::Triggered, count)

@@ -58,7 +58,7 @@ use bounds::Bounds;
 use daemon::DaemonNodes;
 use deployments::{Deployment, Deployments};
 use rebalance::Rebalancing;
-use rolling::{Moves, Old, Phase, Rollout};
+use rolling::{Moves, Old, Rollout};
 use scale_in::ScaleIn;
 use status::{Findings, Obstacle};
 use view::{DeploymentTasks, Stopped, View};
@@ -119,6 +119,7 @@ impl Stop {
             StopCause::Scaling
             | StopCause::HealthCheck
             | StopCause::Targets { .. }
+            | StopCause::AgentDisconnected
             | StopCause::Draining
             | StopCause::PlacementConstraint
             | StopCause::Ended => None,
@@ -202,7 +203,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let settled = progress::advance(&mut deployments, seen, &view, &unrecorded, before, now);
     let daemon = daemon_nodes(&deployments);
     let bounds = bounds(daemon.as_ref());
-    let phase = deployments.primary().map_or(Phase::Failed, |primary| progress::phase(primary, seen, now));
+    let phase = progress::phase(&deployments, seen, now);
     let primary = deployments.primary().map(|primary| primary.id);
     let none = DeploymentTasks::default();
     let of_primary = primary.and_then(|primary| view.deployments.get(&primary)).unwrap_or(&none);
@@ -225,17 +226,20 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         // Nothing has ever been deployed: there is nothing to hold on to and nothing to start.
         (_, None) => Moves::default(),
         (Some(nodes), Some(_)) => daemon::moves(nodes, bounds, phase, new, &view, &is_counted, &order),
-        (None, Some(_)) => {
+        (None, Some(primary)) => {
             let known = deployments.active.iter();
             let known = known.map(|old| Old {
                 tasks: tasks_of(old),
                 proven: old.is(RolloutState::Completed),
                 throttled: old.is_throttled(now),
+                held: old.held(),
             });
-            let unknown = view.all_but(primary).filter(|(id, _)| deployments.active.iter().all(|old| old.id != *id));
-            let old = known.chain(unknown.map(|(_, tasks)| Old { tasks, proven: false, throttled: false })).collect();
+            let unknown =
+                view.all_but(Some(primary.id)).filter(|(id, _)| deployments.active.iter().all(|old| old.id != *id));
+            let old = known.chain(unknown.map(|(_, tasks)| Old { tasks, proven: false, throttled: false, held: None }));
             let rebalancing = rebalancing.as_ref();
-            Rollout { bounds, phase, new, old, is_counted: &is_counted, order: &order, rebalancing }.moves()
+            let (old, held) = (old.collect(), primary.held());
+            Rollout { bounds, phase, new, held, old, is_counted: &is_counted, order: &order, rebalancing }.moves()
         }
     };
 
@@ -261,6 +265,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         view: &view,
         bounds,
         phase,
+        held: &moves.held,
         rebalancing: rebalancing.as_ref(),
         avoided: &avoided,
         unrecorded: &unrecorded,
@@ -305,8 +310,8 @@ fn free_places(bounds: Bounds, view: &View<'_>) -> usize {
     bounds.ceiling.saturating_sub(view.active())
 }
 
-/// The tasks to start, each with its name: those of the PRIMARY deployment, and those that keep an older one up. So many places are
-/// free before anything is stopped.
+/// The tasks to start, each with its name: those that keep an older deployment up, which the service lacks now, and those of the
+/// PRIMARY one. So many places are free before anything is stopped.
 fn starts(
     seen: &Observed<'_>,
     deployments: &Deployments,
@@ -318,7 +323,8 @@ fn starts(
     let mut starts = Vec::new();
     let node_slots = if moves.start_on.is_empty() { BTreeMap::new() } else { daemon::slots(seen.nodes) };
     let counts = std::iter::once(moves.start).chain(moves.restore.iter().copied());
-    for (deployment, count) in deployments.iter().zip(counts) {
+    let counts: Vec<_> = deployments.iter().zip(counts).collect();
+    for (deployment, count) in counts.into_iter().rev() {
         let startable = seen.service.has_cluster
             && seen.definitions.contains_key(&deployment.revision)
             && !seen.service.secrets.waiting.contains_key(&deployment.revision);

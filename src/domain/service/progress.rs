@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use crate::api::{MonitoringStatus, RolloutState};
+use crate::domain::resolve::control::Pause;
 use crate::domain::service::bounds::Bounds;
-use crate::domain::service::deployments::{Deployment, Deployments, Failure, FailureCause};
+use crate::domain::service::deployments::{Deployments, Failure, FailureCause};
 use crate::domain::service::launches::Failures;
 use crate::domain::service::rolling::Phase;
 use crate::domain::service::view::{DeploymentTasks, Stopped, View};
@@ -50,11 +51,18 @@ pub(super) fn advance(
 }
 
 /// What the PRIMARY deployment may do now.
-pub(super) fn phase(primary: &Deployment, seen: &Observed<'_>, now: Timestamp) -> Phase {
+pub(super) fn phase(deployments: &Deployments, seen: &Observed<'_>, now: Timestamp) -> Phase {
+    let Some(primary) = deployments.primary() else { return Phase::Failed };
     let is_throttled = primary.is_throttled(now);
+    let is_paused = match seen.service.control.pause {
+        Some(Pause::Any) => true,
+        // Who named it meant it as it was then, and what is written in a manifest may stay there.
+        Some(Pause::Only(id)) => id == primary.id && !deployments.is_way_back(&seen.status.service_deployments),
+        None => false,
+    };
     if primary.is(RolloutState::Failed) {
         Phase::Failed
-    } else if primary.is(RolloutState::InProgress) && seen.service.control.pauses(primary.id) {
+    } else if primary.is(RolloutState::InProgress) && is_paused {
         if is_throttled { Phase::PausedAndThrottled } else { Phase::Paused }
     } else if is_throttled {
         Phase::Throttled
@@ -68,7 +76,7 @@ pub(super) fn phase(primary: &Deployment, seen: &Observed<'_>, now: Timestamp) -
 /// If the deployment circuit breaker is enabled, the deployment is additionally failed and rolled back." The way back is taken
 /// with whatever images it had.
 fn resolve_images(deployments: &mut Deployments, seen: &Observed<'_>) -> Option<Failure> {
-    let is_way_back = deployments.is_rolled_back;
+    let is_way_back = deployments.is_way_back(&seen.status.service_deployments);
     let primary = deployments.primary().map(|primary| primary.id);
     let mut failure = None;
     for deployment in deployments.iter_mut().filter(|deployment| !image_digests::is_settled(&deployment.record)) {
@@ -103,9 +111,11 @@ fn count_failures(
         let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
         let ours: Vec<&Stopped<'_>> =
             unrecorded.iter().copied().filter(|stopped| stopped.task.key.deployment == deployment.id).collect();
-        let failures = Failures::find(&deployment.record.launches, tasks, &ours, seen.service, now);
+        let refused = seen.tasks.unannounced.refused_starts.get(&deployment.id).copied().unwrap_or(0);
+        let failures = Failures::find(&deployment.record.launches, tasks, &ours, refused, seen.service, now);
         let before = std::mem::take(&mut deployment.record.launches);
         deployment.record.launches = failures.launches(&before, tasks, now);
+        deployment.record.failed_tasks = deployment.record.failed_tasks.saturating_add(failures.failed_tasks());
         if Some(deployment.id) != primary {
             continue;
         }
@@ -127,14 +137,16 @@ fn count_failures(
 }
 
 /// What a person asks of the PRIMARY deployment. "You can use StopServiceDeployment with ROLLBACK even if the deployment
-/// failure options are not configured." Beyond ECS, a deployment that has completed can be rolled back, too.
+/// failure options are not configured." Beyond ECS, a deployment that has completed can be rolled back, too. One that was to be
+/// stopped and had completed by then is not stopped for it when the service comes back to it later.
 fn asked_to_end(deployments: &Deployments, seen: &Observed<'_>) -> Option<Failure> {
     let primary = deployments.primary()?;
     let control = &seen.service.control;
     let rollback = control.rollback == Some(primary.id);
     let in_progress = primary.is_in_progress();
-    let stop = control.stop == Some(primary.id) && in_progress;
-    let has_way_back = deployments.way_back(&seen.status.service_deployments).is_some();
+    let history = &seen.status.service_deployments;
+    let stop = control.stop == Some(primary.id) && in_progress && !deployments.is_way_back(history);
+    let has_way_back = deployments.way_back(history).is_some();
     let asked = stop || (rollback && (in_progress || has_way_back));
     asked.then_some(Failure { cause: FailureCause::Person, rollback })
 }

@@ -27,6 +27,9 @@ pub(super) struct Moves<'a> {
     pub(super) restore: Vec<usize>,
     /// The nodes to start a task of the PRIMARY deployment on, in a DAEMON service.
     pub(super) start_on: Vec<String>,
+    /// How many tasks the deployments hold that start no others than those that they lose: the PRIMARY one while it is paused, and
+    /// each older one, in the order of [`Rollout::old`], while the service is below its floor.
+    pub(super) held: Vec<Option<usize>>,
 }
 
 impl Moves<'_> {
@@ -62,6 +65,10 @@ impl Phase {
     fn replaces_old(self) -> bool {
         matches!(self, Self::Going | Self::Throttled)
     }
+
+    fn is_paused(self) -> bool {
+        matches!(self, Self::Paused | Self::PausedAndThrottled)
+    }
 }
 
 /// A deployment that is being replaced.
@@ -72,6 +79,8 @@ pub(super) struct Old<'a, 't> {
     pub(super) proven: bool,
     /// Whether it has to wait before it starts another task: its tasks fail again and again.
     pub(super) throttled: bool,
+    /// How many tasks it holds, as status has it.
+    pub(super) held: Option<usize>,
 }
 
 /// A service between two states.
@@ -81,6 +90,8 @@ pub(super) struct Rollout<'a, 't> {
     pub(super) phase: Phase,
     /// Its tasks.
     pub(super) new: &'t DeploymentTasks<'a>,
+    /// How many of them it holds, as status has it, if it was paused.
+    pub(super) held: Option<usize>,
     /// All others, newest first.
     pub(super) old: Vec<Old<'a, 't>>,
     /// Whether an unhealthy task has been counted as failed: before, it stays.
@@ -110,7 +121,8 @@ impl<'a> Rollout<'a, '_> {
     /// Worked example, 4 tasks at 50/100 percent (floor 2, ceiling 4): stop 2 old, start 2 new; when those are healthy stop the
     /// other 2 and start 2. At 100/200 (floor 4, ceiling 8): start 4, then stop one old task for each new one that is healthy.
     pub(super) fn moves(&self) -> Moves<'a> {
-        let mut moves = Moves { restore: vec![0; self.old.len()], ..Moves::default() };
+        let held = self.phase.is_paused().then(|| held(self.held, self.new));
+        let mut moves = Moves { restore: vec![0; self.old.len()], held: vec![held], ..Moves::default() };
         self.stop_what_never_ran(&mut moves);
         let at_once = moves.stop_others.len();
         let active = self.all().map(DeploymentTasks::active).sum::<usize>().saturating_sub(at_once);
@@ -132,6 +144,9 @@ impl<'a> Rollout<'a, '_> {
         }
         self.stop_unhealthy(missing.saturating_sub(room), &mut counts, &mut moves);
         self.stop_old(&mut counts, &mut moves);
+        if !self.phase.replaces_old() {
+            self.keep_below_ceiling(&mut counts, &mut moves);
+        }
         moves.start = missing.min(self.bounds.ceiling.saturating_sub(counts.active));
         counts.active = counts.active.saturating_add(moves.start);
         self.restore(&mut counts, &mut moves);
@@ -170,7 +185,7 @@ impl<'a> Rollout<'a, '_> {
         let missing = self.bounds.desired.saturating_sub(self.new.kept());
         match self.phase {
             Phase::Going => missing,
-            Phase::Paused => missing.min(lost(self.new)),
+            Phase::Paused => missing.min(held(self.held, self.new).saturating_sub(here(self.new))),
             Phase::Throttled | Phase::PausedAndThrottled | Phase::Failed => 0,
         }
     }
@@ -188,15 +203,44 @@ impl<'a> Rollout<'a, '_> {
         }
         let surplus = self.seen().saturating_sub(self.bounds.desired);
         // From the highest slot down, so that slots stay contiguous.
-        moves.stop_others.extend(self.new.idle().take(surplus).map(|task| (task, StopCause::Scaling)));
+        let of_new = self.new.idle().filter(|task| self.may_stop(task)).take(surplus);
+        moves.stop_others.extend(of_new.map(|task| (task, StopCause::Scaling)));
         let healthy: usize = self.all().map(DeploymentTasks::counted).sum();
         let mut needed = self.bounds.floor.saturating_sub(healthy);
         for old in &self.old {
             let idle = old.tasks.idle().count();
             let kept = if old.proven { needed.min(idle) } else { 0 };
             needed = needed.saturating_sub(kept);
-            let stopped = old.tasks.idle().take(idle.saturating_sub(kept));
+            let stopped = old.tasks.idle().filter(|task| self.may_stop(task)).take(idle.saturating_sub(kept));
             moves.stop_others.extend(stopped.map(|task| (task, StopCause::Scaling)));
+        }
+    }
+
+    /// A task that does no work at the moment may have done some, and be protected while its containers start again. One that is
+    /// PENDING cannot be.
+    fn may_stop(&self, task: &TaskFact) -> bool {
+        !is_running(task) || !self.order.is_protected(task)
+    }
+
+    /// A deployment that replaces nothing follows the desired count all the same: what is above the ceiling goes, down to the floor.
+    /// Its own tasks do first, since those that it was to replace are known to work, and of each deployment those that do no work.
+    fn keep_below_ceiling(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
+        for tasks in self.all() {
+            let excess = |counts: &Counts| counts.active.saturating_sub(self.bounds.ceiling);
+            let idle: Vec<_> = tasks.idle().filter(|task| self.may_stop(task)).take(excess(counts)).collect();
+            counts.stop_unhealthy(idle.len());
+            let sick: Vec<_> = tasks.unhealthy.iter().copied().filter(|task| (self.is_counted)(task)).collect();
+            let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
+            let sick: Vec<_> = sick.into_iter().filter(|task| !is_stopped(task)).take(excess(counts)).collect();
+            counts.stop_unhealthy(sick.len());
+            let allowed = excess(counts).min(counts.serving.saturating_sub(self.bounds.floor));
+            let warming = self.order.first(allowed, tasks.warming.clone());
+            counts.stop(warming.len());
+            let others = [idle, sick, warming].into_iter().flatten();
+            moves.stop_others.extend(others.map(|task| (task, StopCause::Scaling)));
+            let allowed = excess(counts).min(counts.healthy.saturating_sub(self.bounds.floor));
+            let healthy = self.order.first(allowed, tasks.healthy.clone());
+            counts.stop_healthy(healthy, StopCause::Scaling, moves);
         }
     }
 
@@ -265,7 +309,10 @@ impl<'a> Rollout<'a, '_> {
     /// A failed task of an older deployment that had completed is replaced by one "of the same revision", where the service
     /// would otherwise stay below its floor: failures of the old revision do not wait for the new one to work. The PRIMARY
     /// deployment has the first claim on the room there is. What it took and cannot fill, because it has to wait before it starts
-    /// more, goes back: then the older one starts whatever the floor lacks, also what a scale-out has added to it.
+    /// more, or has failed, goes back: then the older one starts whatever the floor lacks, also what a scale-out has added to it.
+    ///
+    /// How many it has lost is remembered until the floor is reached again: a task that has failed can be seen until it is on
+    /// record, and the next one may have to wait for room, or for the throttle, much longer.
     fn restore(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
         let proven = || self.old.iter().filter(|old| old.proven).map(|old| old.tasks);
         let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
@@ -284,9 +331,16 @@ impl<'a> Rollout<'a, '_> {
             moves.stop_others.push((task, task.unhealthy_cause()));
             room = self.bounds.ceiling.saturating_sub(counts.active.saturating_sub(1));
         }
-        let may_start = |old: &Old<'_, '_>| old.proven && !old.throttled;
-        for (old, restored) in self.old.iter().zip(&mut moves.restore).filter(|(old, _)| may_start(old)) {
-            let lacking = if self.phase == Phase::Throttled { short } else { lost(old.tasks) };
+        let is_low = counts.healthy < self.bounds.floor;
+        for (old, restored) in self.old.iter().zip(&mut moves.restore) {
+            let held = Some(held(old.held, old.tasks)).filter(|_| is_low && old.proven);
+            moves.held.push(held);
+            let lacking = match (held, self.phase) {
+                (Some(_), _) if old.throttled => 0,
+                (None, _) => 0,
+                (Some(held), Phase::Going | Phase::Paused) => held.saturating_sub(here(old.tasks)),
+                (Some(_), Phase::Throttled | Phase::PausedAndThrottled | Phase::Failed) => short,
+            };
             *restored = lacking.min(short).min(room);
             short = short.saturating_sub(*restored);
             room = room.saturating_sub(*restored);
@@ -319,6 +373,16 @@ impl Counts {
         self.active = self.active.saturating_sub(tasks.len());
         moves.stop_healthy.extend(tasks.into_iter().zip(std::iter::repeat(cause)));
     }
+}
+
+/// How many tasks a deployment holds: as many as it had when it began to hold them.
+fn held(before: Option<usize>, tasks: &DeploymentTasks<'_>) -> usize {
+    before.unwrap_or_else(|| here(tasks).saturating_add(lost(tasks)))
+}
+
+/// How many of them are there.
+fn here(tasks: &DeploymentTasks<'_>) -> usize {
+    tasks.counted().saturating_add(tasks.starting())
 }
 
 /// How many tasks of a deployment have failed and can still be seen: unhealthy, exited, or taken away by somebody else.

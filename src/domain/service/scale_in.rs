@@ -74,6 +74,11 @@ impl<'a> ScaleIn<'a> {
         tasks.filter(|task| !task.is_protected(self.now)).take(count).collect()
     }
 
+    /// Whether neither scale-in nor a deployment may stop a task.
+    pub(super) fn is_protected(&self, task: &TaskFact) -> bool {
+        task.is_protected(self.now)
+    }
+
     /// How many tasks are protected.
     pub(super) fn protected(&self) -> usize {
         self.active().filter(|task| task.is_protected(self.now)).count()

@@ -29,6 +29,8 @@ pub(super) struct Findings<'a, 'v> {
     pub(super) view: &'v View<'a>,
     pub(super) bounds: Bounds,
     pub(super) phase: Phase,
+    /// How many tasks the deployments hold, as [`Moves::held`](crate::domain::service::rolling::Moves::held) has it.
+    pub(super) held: &'v [Option<usize>],
     /// The zones between which tasks may move.
     pub(super) rebalancing: Option<&'v Rebalancing<'v>>,
     /// The zones that none move to for a while.
@@ -54,8 +56,13 @@ impl Findings<'_, '_> {
     /// Builds the status.
     pub(super) fn status(&self) -> ServiceStatus {
         let (seen, previous, now) = (self.seen, self.seen.status, self.now);
-        let statuses: Vec<DeploymentStatus> =
-            self.deployments.iter().map(|deployment| self.deployment_status(deployment)).collect();
+        let held = self.held.iter().copied().chain(std::iter::repeat(None));
+        let statuses: Vec<DeploymentStatus> = self
+            .deployments
+            .iter()
+            .zip(held)
+            .map(|(deployment, held)| self.deployment_status(deployment, held))
+            .collect();
         let summary = self.summary(&statuses);
         let (availability_zone_rebalancing, of_zones) = self.zones();
         let mut notices = self.notices(&statuses, &summary);
@@ -80,6 +87,7 @@ impl Findings<'_, '_> {
                 &previous.service_deployments,
                 &previous.deployments,
                 &statuses,
+                &self.deployments.left,
                 ended,
                 self.view,
                 now,
@@ -105,20 +113,17 @@ impl Findings<'_, '_> {
         self.view.deployments.get(&deployment.id)
     }
 
-    fn deployment_status(&self, deployment: &Deployment) -> DeploymentStatus {
+    fn deployment_status(&self, deployment: &Deployment, held: Option<usize>) -> DeploymentStatus {
         let is_primary = self.deployments.is_primary(deployment);
         let (running, active) =
             self.tasks_of(deployment).map_or((0, 0), |tasks| (tasks.running().count(), tasks.active()));
         let creating = self.tasks_of(deployment).map_or(0, |tasks| tasks.creating.len());
-        let failed =
-            self.unrecorded.iter().filter(|stopped| stopped.by_itself && stopped.task.key.deployment == deployment.id);
         let record = &deployment.record;
         let mut built = DeploymentStatus {
             status: if is_primary { DeploymentState::Primary } else { DeploymentState::Active },
             desired_count: count(if is_primary { self.bounds.desired } else { active }),
             pending_count: count(active.saturating_sub(running).saturating_sub(creating)),
             running_count: count(running),
-            failed_tasks: record.failed_tasks.saturating_add(count(failed.count())),
             rollout_state_reason: record.rollout_state_reason.clone().or_else(|| {
                 record.rollout_state.map(|state| match state {
                     RolloutState::InProgress => format!("ECS deployment {} in progress.", deployment.id),
@@ -127,6 +132,7 @@ impl Findings<'_, '_> {
                 })
             }),
             used_attempts: deployment.used_attempts.to_ranges(),
+            held_count: held.map(count),
             ..record.clone()
         };
         let before = self.seen.status.deployments.iter().find(|before| before.id == built.id);
@@ -257,14 +263,16 @@ impl Findings<'_, '_> {
         let deployment = deployment.parse().ok().and_then(|id: DeploymentId| self.view.deployments.get(&id));
         let tasks = deployment.filter(|_| !found.is_empty()).into_iter().flat_map(|tasks| &tasks.unhealthy);
         let notice = |task: &TaskFact| match (task.unhealthy_cause(), task.failing_target()) {
-            (StopCause::Targets { group: Some(group) }, Some(target)) => Notice::UnhealthyTarget {
+            (StopCause::Targets { group: Some(group) }, Some(target)) => Some(Notice::UnhealthyTarget {
                 task: task.task_id().to_string(),
                 group,
                 reason: target.health.reason().unwrap_or_default().to_owned(),
-            },
-            _ => Notice::Unhealthy(task.task_id().to_string()),
+            }),
+            // What its checks say nobody hears.
+            (StopCause::AgentDisconnected, _) => None,
+            _ => Some(Notice::Unhealthy(task.task_id().to_string())),
         };
-        tasks.filter(|task| found.remove(task.task_id().to_string().as_str())).map(|task| notice(task)).collect()
+        tasks.filter(|task| found.remove(task.task_id().to_string().as_str())).filter_map(|task| notice(task)).collect()
     }
 
     /// "has begun draining connections": of tasks that were asked to stop while they ran, where there is a time for it.
@@ -292,6 +300,9 @@ impl Findings<'_, '_> {
         notices.extend(of_tasks(&unannounced.stopped, Notice::Stopped, Notice::StoppedInZone));
         notices.extend(of_targets(&unannounced.deregistered, Notice::Deregistered));
         notices.extend(self.draining());
+        notices.extend(
+            unannounced.refused_starts.iter().map(|(deployment, tasks)| Notice::NotLaunched(*deployment, *tasks)),
+        );
         for deployment in statuses {
             let before = previous.iter().find(|before| before.id == deployment.id);
             let named = |id: &&String| !before.is_some_and(|before| before.launches.unhealthy_tasks.contains(*id));

@@ -126,7 +126,7 @@ impl<'a> Ended<'_, 'a> {
     fn stopped(&self) -> Stopped<'a> {
         let task = self.task;
         let end = match self.how {
-            End::ByItself(end) => return Stopped { task, end: end.clone(), by_itself: true },
+            End::ByItself(end) => return Stopped { task, end: end.clone() },
             End::Asked(end) => end.clone(),
             End::Unheard => StopRecord::of_request(&task.state),
         };
@@ -135,7 +135,7 @@ impl<'a> Ended<'_, 'a> {
             (None, Some(reason)) => (StopCode::TerminationNotice, reason.to_string()),
             (None, None) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
         };
-        Stopped { task, end: StopRecord { code, reason, ..end }, by_itself: false }
+        Stopped { task, end: StopRecord { code, reason, ..end } }
     }
 }
 
@@ -169,7 +169,7 @@ pub(super) fn record(
 }
 
 fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Timestamp) -> StoppedTask {
-    let Stopped { task, end, by_itself: _ } = stopped;
+    let Stopped { task, end } = stopped;
     let scaling = || {
         let deployment = primary.unwrap_or(task.key.deployment);
         format!("Scaling activity initiated by (deployment {deployment})")
@@ -181,6 +181,7 @@ fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Times
             format!("Task failed ELB health checks in (target-group {group})")
         }
         Some(StopCause::Targets { group: None }) => "Task failed ELB health checks".to_owned(),
+        Some(StopCause::AgentDisconnected) => "The agent of the container instance is disconnected".to_owned(),
         Some(StopCause::PlacementConstraint) => {
             "The container instance does not satisfy the placement constraints of the service any more".to_owned()
         }

@@ -52,8 +52,6 @@ pub(super) struct DeploymentTasks<'a> {
 pub(super) struct Stopped<'a> {
     pub(super) task: &'a TaskFact,
     pub(super) end: StopRecord,
-    /// Whether it ended by itself; else somebody stopped it.
-    pub(super) by_itself: bool,
 }
 
 impl<'a> DeploymentTasks<'a> {
@@ -245,7 +243,7 @@ impl<'a> View<'a> {
         }
         let changes_at = match &task.state {
             TaskState::Stopped(end) => {
-                deployment.stopped.push(Stopped { task, end: (**end).clone(), by_itself: true });
+                deployment.stopped.push(Stopped { task, end: (**end).clone() });
                 None
             }
             TaskState::Pending { failing } => {
@@ -253,7 +251,7 @@ impl<'a> View<'a> {
                 match failing {
                     Some(failing) if gives_up_at.is_some_and(|at| at <= now) => {
                         let end = StopRecord::of_failed_start(failing);
-                        deployment.stopped.push(Stopped { task, end, by_itself: true });
+                        deployment.stopped.push(Stopped { task, end });
                         None
                     }
                     Some(_) | None => {

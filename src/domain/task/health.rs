@@ -76,6 +76,8 @@ pub enum Gate {
     },
     /// Target groups, by readiness gates.
     Targets,
+    /// The kubelet, of which nothing is heard: its containers were ready when it last said something.
+    Agent,
 }
 
 /// The periods of a service that health depends on.
@@ -116,7 +118,9 @@ impl Checks {
         if self.passing {
             let since = match self.gate {
                 Gate::Running => after(periods.healthy_after),
-                Gate::HealthCheck { .. } | Gate::Targets => self.passing_changed_at.or(self.running_since),
+                Gate::HealthCheck { .. } | Gate::Targets | Gate::Agent => {
+                    self.passing_changed_at.or(self.running_since)
+                }
             };
             return if reached(since) { Health::Healthy { since } } else { Health::Unknown { until: since } };
         }
@@ -125,7 +129,7 @@ impl Checks {
             _ if self.has_passed() => Some(self.passing_changed_at),
             _ if self.targets.iter().any(has_failed) => Some(self.running_since),
             Gate::HealthCheck { deadline } => Some(after(deadline)),
-            Gate::Running | Gate::Targets => None,
+            Gate::Running | Gate::Targets | Gate::Agent => None,
         };
         match verdict_at {
             None => Health::Unknown { until: None },

@@ -247,6 +247,8 @@ fn checks(pod: &PodStatus) -> Checks {
         passing_changed_at: pod.ready_changed_at.filter(|_| !(is_excused && passing)),
         targets: pod.gates.targets.clone(),
         gate: match pod.health_check_deadline {
+            // Where nothing is heard of a kubelet, Kubernetes says of its pods that they are not Ready, and of their containers nothing.
+            _ if !pod.ready && pod.containers_ready && !pod.gates.closed => Gate::Agent,
             // Of both, it is up to the targets once the checks pass.
             Some(deadline) if !(pod.gates.of_targets && checks_pass) => Gate::HealthCheck { deadline },
             Some(_) | None if pod.gates.of_targets => Gate::Targets,

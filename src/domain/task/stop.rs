@@ -118,14 +118,18 @@ impl StopRecord {
         }
     }
 
+    /// Whether its node did not take the task, or lost it before it ran.
+    pub fn was_refused_by_node(&self) -> bool {
+        let infrastructure =
+            ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "Preempting", "NodeShutdown", "Evicted", "NodeLost"];
+        self.code == StopCode::TaskFailedToStart && infrastructure.iter().any(|reason| self.reason.starts_with(reason))
+    }
+
     /// Whether the task ended before it had shown that it can be healthy, or right after. A task that a node lost or refused
     /// says nothing about its revision.
     pub fn died_early(&self, periods: HealthPeriods) -> bool {
-        let infrastructure =
-            ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "Preempting", "NodeShutdown", "Evicted", "NodeLost"];
-        let refused = infrastructure.iter().any(|reason| self.reason.starts_with(reason));
         let by_itself = match self.code {
-            StopCode::TaskFailedToStart => !refused,
+            StopCode::TaskFailedToStart => !self.was_refused_by_node(),
             StopCode::EssentialContainerExited => true,
             StopCode::UserInitiated
             | StopCode::ServiceSchedulerInitiated

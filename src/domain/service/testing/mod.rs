@@ -78,6 +78,18 @@ pub(crate) fn unhealthy() -> TaskState {
     })
 }
 
+/// RUNNING, and a container is between two runs.
+pub(crate) fn starting_again() -> TaskState {
+    let (running_since, passing_changed_at, gate) = (None, None, Gate::Running);
+    TaskState::Running(Checks { running_since, passing: false, passing_changed_at, gate, targets: Vec::new() })
+}
+
+/// RUNNING, on a node of which nothing is heard any more.
+pub(crate) fn unheard() -> TaskState {
+    let TaskState::Running(checks) = unhealthy() else { unreachable!() };
+    TaskState::Running(Checks { gate: Gate::Agent, ..checks })
+}
+
 /// RUNNING and passing since a moment, without a check: after 40 seconds it counts.
 pub(crate) fn warming(since: Timestamp) -> TaskState {
     let since = Some(since);

@@ -1,14 +1,11 @@
 //! What a person asks of a deployment by annotation.
 
-use super::running;
-use crate::api::names::DeploymentId;
+use super::failure::with_breaker;
+use super::{primary, running};
 use crate::api::{RolloutState, ServiceDeploymentStatus};
 use crate::domain::resolve::control::{Control, Pause};
+use crate::domain::resolve::service::ResolvedService;
 use crate::domain::service::testing::{World, exited, healthy, service};
-
-fn primary(world: &World) -> DeploymentId {
-    world.status.deployments[0].id.parse().unwrap()
-}
 
 #[test]
 fn a_token_forces_a_new_deployment_once_and_taking_it_away_does_not() {
@@ -89,6 +86,28 @@ fn a_deployment_pauses_and_continues() {
     world.service.control = Control::default();
     world.settle();
     assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (0, 4));
+}
+
+#[test]
+fn what_was_to_stop_or_pause_a_deployment_that_had_completed_does_nothing_to_the_way_back_to_it() {
+    let stop = |id| Control { stop: Some(id), ..Control::default() };
+    let pause = |id| Control { pause: Some(Pause::Only(id)), ..Control::default() };
+    for control in [stop, pause] {
+        let mut world = World::new(with_breaker(service(1, 2, 50, 100), true));
+        world.settle();
+        let first = primary(&world);
+        let control = control(first);
+        world.service.control = control.clone();
+        world.settle();
+        world.service = ResolvedService { control, ..with_breaker(service(2, 2, 50, 100), true) };
+        for _ in 0..8 {
+            world.step();
+            world.change_all(2, &exited());
+            world.finish_stops();
+        }
+        world.settle();
+        assert_eq!((primary(&world), world.ready().0, world.active_of(1).len()), (first, "RolledBack", 2));
+    }
 }
 
 #[test]

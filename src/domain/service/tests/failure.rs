@@ -8,7 +8,7 @@ use crate::api::{
     ThresholdConfiguration, ThresholdType,
 };
 use crate::domain::resolve::service::ResolvedService;
-use crate::domain::service::testing::{World, exited, healthy, service, unhealthy};
+use crate::domain::service::testing::{World, exited, healthy, service, unhealthy, unheard};
 use crate::domain::task::{StartFailure, StartFailureKind, StopRecord, TaskState};
 
 pub(super) fn with_breaker(service: ResolvedService, rollback: bool) -> ResolvedService {
@@ -294,6 +294,115 @@ fn a_task_that_cannot_be_launched_does_not_count_outside_of_stage_one_nor_again_
     world.step();
     assert_eq!(breaker(&world), 2);
     assert_eq!(world.status.deployments[0].launches.failed_attempts, 1, "the throttle has not known of it");
+}
+
+#[test]
+fn a_task_that_the_api_server_refuses_is_a_failure_in_stage_one() {
+    let mut world = World::new(with_breaker(service(1, 3, 100, 200), true));
+    world.settle();
+    world.service = with_breaker(service(2, 3, 100, 200), true);
+    let id = world.plan().status.deployments[0].id.parse().unwrap();
+    // Nothing is there of what was refused.
+    for refused in 1..=3 {
+        world.pass(0);
+        world.unannounced.refused_starts.insert(id, 1);
+        world.status = world.plan().status;
+        world.unannounced.refused_starts.clear();
+        let failed = world.status.service_deployments[0].status == ServiceDeploymentStatus::RollbackInProgress;
+        assert_eq!(failed, refused == 3);
+    }
+    let message = format!("(service web) could not launch 1 tasks for deployment {id}.");
+    assert!(world.messages().contains(&message.as_str()));
+    assert_eq!(world.status.service_deployments[0].failed_task_count, 3);
+
+    let mut world = World::new(with_breaker(service(1, 3, 100, 200), true));
+    world.step();
+    let pod = world.active()[0].clone();
+    world.change(&pod, healthy());
+    world.step();
+    let id = world.status.deployments[0].id.parse().unwrap();
+    world.unannounced.refused_starts.insert(id, 5);
+    let breaker = world.plan().status.deployments[0].deployment_circuit_breaker.unwrap();
+    assert_eq!(breaker.failure_count, 0, "stage two");
+}
+
+#[test]
+fn a_task_whose_node_is_silent_says_nothing_of_its_revision_and_is_replaced() {
+    let mut world = World::new(with_breaker(service(1, 6, 100, 200), true));
+    world.settle();
+    world.service = with_breaker(service(2, 6, 100, 200), true);
+    world.step();
+    for pod in &world.active_of(2)[..3] {
+        world.change(pod, unheard());
+    }
+    world.step();
+    let first = &world.status.deployments[0];
+    assert_eq!((first.deployment_circuit_breaker.unwrap().failure_count, first.failed_tasks), (0, 0));
+    assert_eq!(first.launches.unhealthy_tasks.len(), 3, "they are to be replaced");
+    assert!(!world.messages().iter().any(|message| message.contains("health checks")), "nobody hears what these say");
+    world.settle();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len(), world.ready().0), (0, 6, "SteadyState"));
+    let reasons = world.status.stopped_tasks.iter().map(|task| task.stopped_reason.as_str());
+    assert_eq!(reasons.filter(|reason| *reason == "The agent of the container instance is disconnected").count(), 3);
+}
+
+#[test]
+fn a_task_that_its_node_refuses_waits_as_any_launch_and_does_not_break_the_deployment() {
+    let refused = || {
+        let TaskState::Stopped(record) = failed_to_start() else { unreachable!() };
+        let reason = "UnexpectedAdmissionError: no device".to_owned();
+        TaskState::Stopped(Box::new(StopRecord { reason, ..*record }))
+    };
+    let mut world = World::new(with_breaker(service(1, 1, 100, 200), true));
+    let mut started = 0;
+    for _ in 0..300 {
+        started += world.step().0;
+        world.change_all(1, &refused());
+    }
+    assert!((3..=10).contains(&started), "{started} tasks in five minutes");
+    let first = &world.status.deployments[0];
+    assert_eq!((first.deployment_circuit_breaker.unwrap().failure_count, first.failed_tasks), (0, 0));
+}
+
+#[test]
+fn failed_tasks_are_those_that_did_not_come_to_run_or_failed_their_health_checks() {
+    let mut world = running(4, 100, 200);
+    world.service = service(2, 4, 100, 200);
+    world.step();
+    let new = world.active_of(2);
+    world.change(&new[0], failed_to_start());
+    world.change(&new[1], unhealthy());
+    world.change(&world.active_of(1)[0].clone(), ended_long_after_it_ran());
+    world.step();
+    let failed: Vec<_> = world.status.deployments.iter().map(|deployment| deployment.failed_tasks).collect();
+    assert_eq!(failed, [2, 0], "an exit after months is none");
+}
+
+/// An exit a day after the task was RUNNING.
+fn ended_long_after_it_ran() -> TaskState {
+    let TaskState::Stopped(record) = exited() else { unreachable!() };
+    let at = record.ran_since.map(|since| since + SignedDuration::from_hours(24));
+    TaskState::Stopped(Box::new(StopRecord { at, ..*record }))
+}
+
+#[test]
+fn the_history_says_how_many_tasks_a_deployment_aimed_for_however_few_it_came_to() {
+    let mut world = World::new(with_breaker(service(1, 4, 100, 200), true));
+    world.settle();
+    world.service = with_breaker(service(2, 4, 100, 200), true);
+    world.step();
+    world.change_all(2, &failed_to_start());
+    world.settle();
+    let counts = |world: &World, past: usize| {
+        let past = &world.status.service_deployments[past];
+        (past.status, past.requested_task_count, past.failed_task_count)
+    };
+    assert_eq!(counts(&world, 0), (ServiceDeploymentStatus::RollbackSuccessful, 4, 4));
+    world.service = service(3, 4, 100, 150);
+    world.step();
+    world.service = service(4, 4, 100, 150);
+    world.step();
+    assert_eq!(counts(&world, 1), (ServiceDeploymentStatus::Stopped, 4, 0), "superseded with two tasks");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Image digests: what all tasks of a deployment run, and what becomes of one whose digests nobody can tell.
 
 use super::failure::with_breaker;
-use super::running;
-use crate::api::names::{DeploymentId, TaskId};
+use super::{primary, running};
+use crate::api::names::TaskId;
 use crate::api::{RolloutState, ServiceDeploymentStatus};
 use crate::domain::facts::TaskImages;
 use crate::domain::service::Action;
@@ -12,11 +12,6 @@ use crate::domain::service::testing::{World, healthy, service};
 fn told(task: &str, digest: Option<&str>) -> TaskImages {
     let digests = [("app".to_owned(), digest.map(str::to_owned))].into();
     TaskImages { task: TaskId::of_pod(task), digests }
-}
-
-/// The PRIMARY deployment.
-fn primary(world: &World) -> DeploymentId {
-    world.status.deployments[0].id.parse().unwrap()
 }
 
 /// Every task of the PRIMARY deployment tells that its image has no digest.

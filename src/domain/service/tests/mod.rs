@@ -5,6 +5,7 @@ mod control;
 mod daemon;
 mod exhaustive;
 mod failure;
+mod holding;
 mod images;
 mod rebalance;
 mod replacement;
@@ -18,6 +19,7 @@ use proptest::prelude::*;
 use jiff::SignedDuration;
 
 use crate::api::conditions::{Reason, Summary};
+use crate::api::names::DeploymentId;
 use crate::api::{DeploymentCircuitBreaker, DeploymentState, RolloutState, ServiceState, ServiceStatus, StopCode};
 use crate::domain::facts::Presence;
 use crate::domain::placement::node::NodeFact;
@@ -30,6 +32,11 @@ fn running(desired: u32, minimum: u32, maximum: u32) -> World {
     let mut world = World::new(service(1, desired, minimum, maximum));
     world.settle();
     world
+}
+
+/// The id of the PRIMARY deployment.
+fn primary(world: &World) -> DeploymentId {
+    world.status.deployments[0].id.parse().unwrap()
 }
 
 fn starts(actions: &[Action]) -> usize {
