@@ -40,7 +40,7 @@ pub struct TaskFact {
     pub stop_requested_at: Option<Timestamp>,
     /// Why Kubernetes takes the pod away, if it does: a `stoppedReason`.
     pub disruption: Option<Arc<str>>,
-    /// Why we asked for the pod's deletion, if it was us. Not known any more after a restart of the operator.
+    /// Why we asked for the pod's deletion, if it was us.
     pub stopped_for: Option<StopCause>,
 }
 
@@ -165,6 +165,8 @@ pub enum StopCause {
     PlacementConstraint,
     /// An essential container has exited, or the task could not be started: what is left of it goes.
     Ended,
+    /// It was being stopped when it was first seen: before a restart of the operator we have asked for it, or somebody else has.
+    Unknown,
 }
 
 /// Our writes to a service's tasks that the watch has not shown yet. The plan counts them as done, so that a slow watch

@@ -58,7 +58,7 @@ use bounds::Bounds;
 use daemon::DaemonNodes;
 use deployments::{Deployment, Deployments};
 use rebalance::Rebalancing;
-use rolling::{Moves, Old, Rollout};
+use rolling::{Moves, Old, Phase, Rollout};
 use scale_in::ScaleIn;
 use status::{Findings, Obstacle};
 use view::{DeploymentTasks, Stopped, View};
@@ -122,7 +122,8 @@ impl Stop {
             | StopCause::AgentDisconnected
             | StopCause::Draining
             | StopCause::PlacementConstraint
-            | StopCause::Ended => None,
+            | StopCause::Ended
+            | StopCause::Unknown => None,
         };
         TaskChange { task: TaskId::of_pod(&self.pod), zone }
     }
@@ -257,7 +258,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));
     actions.extend(evicted.map(Action::EvictTask));
 
-    let obstacle = obstacle(&deployments, &view, bounds, &moves, &order);
+    let obstacle = obstacle(&deployments, &view, bounds, phase, &moves, &order);
     let is_steady = |zones: &Rebalancing<'_>| obstacle.is_none() && zones.is_steady(new, bounds);
     let findings = Findings {
         seen,
@@ -363,6 +364,7 @@ fn obstacle(
     deployments: &Deployments,
     view: &View<'_>,
     bounds: Bounds,
+    phase: Phase,
     moves: &Moves<'_>,
     order: &ScaleIn<'_>,
 ) -> Option<Obstacle> {
@@ -373,11 +375,14 @@ fn obstacle(
     let on_the_way: usize = view.deployments.values().map(on_the_way).sum();
     let active = view.active().saturating_sub(on_the_way);
     let healthy: usize = view.deployments.values().map(DeploymentTasks::counted).sum();
-    if active > bounds.desired && healthy > bounds.floor && order.protected() > 0 {
-        return Some(Obstacle::Protected);
-    }
     let primary = deployments.primary().map(|primary| primary.id);
     let old: usize = view.all_but(primary).map(|(_, tasks)| tasks.active()).sum();
+    let starting: usize = view.deployments.values().map(DeploymentTasks::starting).sum();
+    // Where the ceiling leaves no room, a protected task is not replaced by another one either: nor in a DAEMON service.
+    let waits = active > bounds.desired || (old > 0 && starting == 0 && phase == Phase::Going);
+    if waits && healthy > bounds.floor && order.protected() > 0 {
+        return Some(Obstacle::Protected);
+    }
     let draining: usize = view.deployments.values().map(|tasks| tasks.draining.len()).sum();
     (old.saturating_add(draining) > 0 && !bounds.can_replace()).then_some(Obstacle::Blocked)
 }

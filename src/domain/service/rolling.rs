@@ -195,7 +195,7 @@ impl<'a> Rollout<'a, '_> {
     fn stop_what_never_ran(&self, moves: &mut Moves<'a>) {
         let stranded = self.all().flat_map(|tasks| &tasks.stranded);
         // Others have waited in their zone in vain.
-        let drains = |task: &TaskFact| task.node.is_some() && !is_running(task);
+        let drains = |task: &TaskFact| task.node.is_some() && (task.zone.is_none() || !is_running(task));
         let cause = |task: &TaskFact| if drains(task) { StopCause::Draining } else { StopCause::Scaling };
         moves.stop_others.extend(stranded.map(|task| (*task, cause(task))));
         if !self.phase.replaces_old() {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::names::{DeploymentId, task_id_of_pod};
-use crate::api::{ServiceStatus, StopCode, StoppedContainer, StoppedTask};
+use crate::api::{DeploymentState, ServiceStatus, StopCode, StoppedContainer, StoppedTask};
 use crate::domain::facts::{Presence, StopCause, TaskFact};
 use crate::domain::service::view::{DeploymentTasks, Stopped, View};
 use crate::domain::service::{Action, Stop};
@@ -70,7 +70,9 @@ pub(super) fn unrecorded<'a>(view: &View<'a>, status: &ServiceStatus) -> Vec<Sto
         }
     }
     let room = STOPPED_TASKS_MAX.saturating_sub(on_record);
-    failed.iter().chain(&asked).take(room).map(Ended::stopped).collect()
+    let replaced = status.deployments.iter().filter(|deployment| deployment.status == DeploymentState::Active);
+    let replaced: BTreeSet<&str> = replaced.map(|deployment| deployment.id.as_str()).collect();
+    failed.iter().chain(&asked).take(room).map(|ended| ended.stopped(&replaced)).collect()
 }
 
 /// Whether there is a task that failed and found no room on the record: it does as soon as another one has gone.
@@ -104,7 +106,7 @@ fn all<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = Ended<'v, 'a>> + 'v {
 
 /// The end of a task that is on its way out: final once it has gone, or has told how it ended.
 fn leaving_for_good(task: &TaskFact) -> Option<Ended<'_, '_>> {
-    let by_us = task.stopped_for.is_some();
+    let by_us = task.stopped_for.as_ref().is_some_and(|cause| *cause != StopCause::Unknown);
     let how = match &task.state {
         TaskState::Stopped(end)
             if task.stopped_for == Some(StopCause::Ended) || (!by_us && ended_before(task, end)) =>
@@ -123,17 +125,20 @@ impl<'a> Ended<'_, 'a> {
         matches!(self.how, End::ByItself(_))
     }
 
-    fn stopped(&self) -> Stopped<'a> {
+    /// Of a task of which nobody knows any more who stopped it, that is the scheduler if a deployment replaces it.
+    fn stopped(&self, replaced: &BTreeSet<&str>) -> Stopped<'a> {
         let task = self.task;
         let end = match self.how {
             End::ByItself(end) => return Stopped { task, end: end.clone() },
             End::Asked(end) => end.clone(),
             End::Unheard => StopRecord::of_request(&task.state),
         };
+        let is_replaced = || replaced.contains(task.key.deployment.to_string().as_str());
         let (code, reason) = match (&task.stopped_for, &task.disruption) {
+            (None | Some(StopCause::Unknown), Some(reason)) => (StopCode::TerminationNotice, reason.to_string()),
+            (Some(StopCause::Unknown), None) if is_replaced() => (StopCode::ServiceSchedulerInitiated, String::new()),
+            (None | Some(StopCause::Unknown), None) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
             (Some(_), _) => (StopCode::ServiceSchedulerInitiated, String::new()),
-            (None, Some(reason)) => (StopCode::TerminationNotice, reason.to_string()),
-            (None, None) => (StopCode::UserInitiated, "Task stopped by user".to_owned()),
         };
         Stopped { task, end: StopRecord { code, reason, ..end } }
     }
@@ -186,7 +191,9 @@ fn stopped_task(stopped: &Stopped<'_>, primary: Option<DeploymentId>, now: Times
             "The container instance does not satisfy the placement constraints of the service any more".to_owned()
         }
         Some(StopCause::Draining) => "The container instance is draining".to_owned(),
-        Some(StopCause::Scaling | StopCause::Rebalancing { .. } | StopCause::Ended) | None => scaling(),
+        Some(StopCause::Scaling | StopCause::Rebalancing { .. } | StopCause::Ended | StopCause::Unknown) | None => {
+            scaling()
+        }
     };
     let container = |exit: &ContainerExit| StoppedContainer {
         name: exit.name.clone(),

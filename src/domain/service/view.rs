@@ -29,7 +29,7 @@ pub(super) struct DeploymentTasks<'a> {
     pub(super) unhealthy: Vec<&'a TaskFact>,
     /// Not RUNNING yet.
     pub(super) pending: Vec<&'a TaskFact>,
-    /// Not RUNNING, and on a node that takes no more tasks; or started to balance the Availability Zones, and of no use there.
+    /// Not RUNNING or not passing yet, and on a node that takes no more tasks; or started to balance the Availability Zones, and of no use there.
     pub(super) stranded: Vec<&'a TaskFact>,
     /// Not healthy yet, and started to balance the zones: once they are, as many others go. Until then they are none of those that
     /// there should be.
@@ -89,13 +89,14 @@ impl<'a> DeploymentTasks<'a> {
     /// The tasks that are RUNNING.
     pub(super) fn running(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
         let lists = [&self.healthy, &self.draining, &self.warming, &self.unready, &self.unhealthy];
-        lists.into_iter().flatten().chain(self.arriving.iter().filter(|task| is_running(task))).copied()
+        let others = self.arriving.iter().chain(&self.stranded).filter(|task| is_running(task));
+        lists.into_iter().flatten().chain(others).copied()
     }
 
     /// The tasks that are there and have not ended.
     pub(super) fn seen_active(&self) -> impl Iterator<Item = &'a TaskFact> + '_ {
-        let others = self.arriving.iter().filter(|task| !is_running(task));
-        self.running().chain(self.pending.iter().chain(&self.stranded).chain(others).copied())
+        let others = self.arriving.iter().chain(&self.stranded).filter(|task| !is_running(task));
+        self.running().chain(self.pending.iter().chain(others).copied())
     }
 
     /// The keys of the tasks that count against the ceiling.
@@ -270,7 +271,12 @@ impl<'a> View<'a> {
                     None
                 }
                 Health::Unknown { until } => {
-                    let list = if checks.passing { &mut deployment.warming } else { &mut deployment.unready };
+                    let list = match checks.passing {
+                        true => &mut deployment.warming,
+                        // It does no work that another one would have to take over first.
+                        false if draining => &mut deployment.stranded,
+                        false => &mut deployment.unready,
+                    };
                     list.push(task);
                     until
                 }

@@ -282,6 +282,10 @@ impl World {
             self.names.remove(pod);
         }
         self.missed.clear();
+        self.causes.clear();
+        for stopping in self.pods.values_mut().filter(|fact| fact.presence == Presence::Stopping) {
+            stopping.stopped_for = Some(StopCause::Unknown);
+        }
         self.seen.clone_from(&self.pods);
         self.pending = PendingWrites::default();
         self.unannounced = Unannounced::default();

@@ -13,6 +13,8 @@ mod secrets;
 mod targets;
 mod two_operators;
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -94,6 +96,27 @@ fn a_rollout_that_floor_and_ceiling_block_says_so_in_the_words_of_ecs() {
     world.service = service(2, 3, 100, 200);
     world.settle();
     assert_eq!(world.status.conditions[0].status, "True");
+}
+
+#[test]
+fn what_was_stopped_for_a_deployment_before_the_operator_started_again_was_stopped_by_the_scheduler() {
+    let mut world = running(4, 50, 100);
+    world.service = service(2, 4, 50, 100);
+    world.step();
+    let by_hand = world.active_of(2)[0].clone();
+    world.pods.get_mut(&by_hand).unwrap().presence = Presence::Stopping;
+    world.crash();
+    world.show();
+    world.finish_stops();
+    world.step();
+    let codes: BTreeSet<_> = world
+        .status
+        .stopped_tasks
+        .iter()
+        .map(|task| (task.task_definition.as_str(), task.stop_code.map(|code| format!("{code:?}"))))
+        .collect();
+    let expected = [("web:1", "ServiceSchedulerInitiated"), ("web:2", "UserInitiated")];
+    assert_eq!(codes, expected.map(|(revision, code)| (revision, Some(code.to_owned()))).into());
 }
 
 #[test]

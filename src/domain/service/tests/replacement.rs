@@ -8,7 +8,7 @@ use crate::domain::placement::node::NodeFact;
 use crate::domain::placement::resources::Resources;
 use crate::domain::placement::strategy::{Resource, Strategy};
 use crate::domain::service::Action;
-use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy, warming};
+use crate::domain::service::testing::{World, exited, healthy, pending, service, starting_again, unhealthy, warming};
 use crate::domain::task::TaskState;
 
 /// A node that drains.
@@ -217,6 +217,21 @@ fn service_tasks_on_a_draining_node_that_are_pending_are_stopped_immediately() {
 }
 
 #[test]
+fn service_tasks_on_a_draining_node_that_do_no_work_yet_are_no_reason_for_it_to_wait() {
+    let mut world = running(2, 100, 200);
+    let pod = place(&mut world, 0, "a");
+    world.change(&pod, starting_again());
+    world.nodes.extend([draining("a")]);
+    assert_eq!(world.step(), (1, 1));
+    assert!(!world.active().contains(&pod));
+    let stopped = world.status.stopped_tasks.iter().map(|task| task.stopped_reason.as_str());
+    assert_eq!(stopped.collect::<Vec<_>>(), Vec::<&str>::new(), "not before it has gone");
+    world.finish_stops();
+    world.step();
+    assert_eq!(world.status.stopped_tasks[0].stopped_reason, "The container instance is draining");
+}
+
+#[test]
 fn a_drain_and_a_rollout_together_keep_the_floor() {
     let mut world = running(4, 75, 125);
     place(&mut world, 0, "a");
@@ -265,6 +280,21 @@ fn protected_tasks_are_not_stopped_by_a_deployment() {
     world.finish_stops();
     world.step();
     assert_eq!(world.active_of(1), [pod]);
+}
+
+#[test]
+fn a_protected_task_in_the_way_of_a_deployment_is_told_of_also_where_nothing_starts_beside_it() {
+    let mut world = running(2, 0, 100);
+    for pod in world.active() {
+        world.pods.get_mut(&pod).unwrap().protected_until = Some(world.now + SignedDuration::from_mins(60));
+    }
+    world.service = service(2, 2, 0, 100);
+    world.step();
+    world.step();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len(), world.ready().0), (2, 0, "TasksProtected"));
+    world.now += SignedDuration::from_mins(61);
+    world.settle();
+    assert_eq!((world.active_of(2).len(), world.ready().0), (2, "SteadyState"));
 }
 
 #[test]

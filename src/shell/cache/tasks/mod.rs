@@ -80,7 +80,8 @@ impl TaskIndex {
         if fact.presence == Presence::Stopping {
             tasks.writes.settle_delete(&fact.uid);
         }
-        fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for.clone()));
+        let unknown = || (before.is_none() && fact.presence == Presence::Stopping).then_some(StopCause::Unknown);
+        fact.stopped_for = asked.or_else(|| before.and_then(|before| before.stopped_for.clone())).or_else(unknown);
         if let TaskState::Pending { failing: Some(failing) } = &mut fact.state {
             // A kubelet does not say since when something fails, only that it does.
             let known = || before.and_then(|before| failing_since(before, failing.kind));

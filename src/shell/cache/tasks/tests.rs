@@ -51,6 +51,18 @@ fn a_write_in_flight_is_counted_until_the_watch_shows_it() {
     assert_eq!(index.of(&uid).tasks[0].stopped_for, Some(StopCause::Scaling));
 }
 
+#[test]
+fn who_has_stopped_a_task_that_was_stopping_when_it_was_first_seen_is_not_known() {
+    let (index, uid) = (TaskIndex::default(), service_uid());
+    let stopped_for = || index.of(&uid).tasks[0].stopped_for.clone();
+    index.apply(&stopping(pod(0, 1)), Timestamp::UNIX_EPOCH);
+    assert_eq!(stopped_for(), Some(StopCause::Unknown));
+    let index = TaskIndex::default();
+    index.apply(&pod(0, 1), Timestamp::UNIX_EPOCH);
+    index.apply(&stopping(pod(0, 2)), Timestamp::UNIX_EPOCH);
+    assert_eq!(index.of(&uid).tasks[0].stopped_for, None, "not us");
+}
+
 /// Something that happens to the one task there is.
 type Change = fn(&TaskIndex);
 
