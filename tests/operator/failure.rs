@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use longshore::api::{RolloutState, Service, ServiceDeploymentStatus, ServiceStatus};
 use longshore_test_cluster::{Behaviour, Objects, Pods};
 use serde_json::{Value, json};
 
 use crate::judge::{assert_stops_kept, created, is_active, is_healthy, runs, uids};
-use crate::namespace::{Namespace, reason, service};
+use crate::namespace::{Namespace, reason, service, task_definition};
 
 /// A namespace in which the image `:2` does not work, with a service of revision 1.
 async fn steady(name: &str, bad: Behaviour, spec: &Value) -> Namespace {
@@ -142,4 +143,33 @@ async fn the_launch_throttle_grows_the_interval_between_attempts_and_a_new_deplo
     let status = namespace.until_steady("web", "web:3").await;
     assert!(Timestamp::now() < next_attempt_at, "the new deployment waited for the old one's next attempt");
     assert_eq!(status.deployments[0].launches.next_attempt_at, None);
+}
+
+#[tokio::test]
+async fn a_revision_whose_tasks_the_api_server_refuses_holds_up_no_old_task_and_is_rolled_back() {
+    let namespace = steady("refused", CRASH, &service("web", 3, 100, 200)).await;
+    namespace.must(&["label", "namespace", &namespace.name, "pod-security.kubernetes.io/enforce=baseline"]);
+    let recorder = namespace.record().await;
+    let mut refused = task_definition("refused:3");
+    refused["containerDefinitions"][0]["privileged"] = json!(true);
+    namespace.apply("TaskDefinition", "web", &refused);
+    let message = namespace.until_reason("web", "WriteRefused").await;
+    assert!(message.contains("violates PodSecurity \"baseline") && message.contains("privileged"), "{message}");
+
+    let pods = namespace.pods().await;
+    let old = uids(&pods);
+    namespace.must(&["delete", "pod", "--wait=false", &pods[0].name_any()]);
+    let is_restored = |pods: &Objects<Pod>| {
+        let healthy = || pods.values().filter(|pod| is_healthy(pod));
+        healthy().count() == 3 && healthy().any(|pod| !old.contains(&pod.uid().unwrap_or_default()))
+    };
+    recorder.until("another task of the old revision", Duration::from_secs(30), is_restored).await.unwrap();
+
+    namespace.apply("Service", "web", &with_circuit_breaker(true));
+    let message = namespace.until_reason("web", "RolledBack").await;
+    assert!(message.contains("web:2"), "{message}");
+    namespace.until_event("web", ("Warning", "TaskPlacementFailure"), " tasks for deployment ecs-svc/").await;
+    assert!(created(&recorder).iter().all(|pod| runs(pod, "refused:1")));
+    let now = uids(&namespace.pods().await);
+    assert_eq!(old.iter().filter(|uid| now.contains(uid)).count(), 2, "the other two are those that there were");
 }
