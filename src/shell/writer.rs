@@ -104,9 +104,17 @@ impl WriteError {
         matches!(self, Self::Foreign { .. }) || self.status().is_some_and(|status| (400..500).contains(&status.code))
     }
 
-    /// Whether somebody does not want the object to be: a quota, a policy, or a rule of the API server.
+    /// Whether somebody does not want the object to be: a quota, a policy, or a rule of the API server. That we may write none at
+    /// all is not a matter of the object; only the sentence tells the two apart.
     pub fn is_refusal(&self) -> bool {
-        self.status().is_some_and(|status| status.is_forbidden() || status.is_invalid())
+        let is_denied = |status: &kube::core::Status| match status.code {
+            403 => !status.message.contains(" cannot create resource "),
+            422 => true,
+            // That of a webhook which gives no code.
+            400 => status.message.contains(" denied the request"),
+            _ => false,
+        };
+        self.status().is_some_and(is_denied)
     }
 
     /// Whether the object itself breaks a rule of the API server: trying again changes nothing.
@@ -338,4 +346,32 @@ fn uid_in(answer: &str) -> Option<Uid> {
 async fn limited<T>(kind: &str, name: &str, call: impl Future<Output = T>) -> Result<T, WriteError> {
     let timed_out = |_| WriteError::TimedOut { kind: kind.to_owned(), name: name.to_owned() };
     tokio::time::timeout(TIME_LIMIT, call).await.map_err(timed_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_refused_for_what_it_is_by_a_rule_a_policy_or_a_quota_and_not_for_want_of_rights() {
+        for (code, message, expected) in [
+            (
+                403,
+                "pods \"web-1\" is forbidden: exceeded quota: pods, requested: pods=1, used: pods=3, limited: pods=3",
+                true,
+            ),
+            (403, "pods \"web-1\" is forbidden: violates PodSecurity \"baseline:latest\": privileged", true),
+            (403, "pods is forbidden: User \"longshore\" cannot create resource \"pods\" in API group \"\"", false),
+            (422, "Pod \"web-1\" is invalid: spec.containers[0].image: Required value", true),
+            (400, "admission webhook \"policy.example.com\" denied the request", true),
+            (400, "the object provided is unrecognized", false),
+            (429, "too many requests", false),
+            (500, "failed calling webhook \"policy.example.com\"", false),
+        ] {
+            let status = kube::core::Status::failure(message, "").with_code(code).boxed();
+            let source = Refusal(Box::new(kube::Error::Api(status)));
+            let error = WriteError::Create { kind: "Pod".to_owned(), name: "web-1".to_owned(), source };
+            assert_eq!(error.is_refusal(), expected, "{message}");
+        }
+    }
 }

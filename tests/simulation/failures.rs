@@ -15,7 +15,7 @@ const HEALTHY_AFTER: i64 = 40;
 /// The tasks of each deployment that can have failed, and those that have for certain.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// Ended by themselves, or were not what they should be, at one moment or another.
+    /// Ended by themselves, were refused, or were not what they should be, at one moment or another.
     suspects: BTreeMap<String, BTreeSet<String>>,
     /// Exited soon after they had started, and the operator has removed their pods: those it has to have counted.
     forgotten: BTreeMap<String, BTreeSet<String>>,
@@ -65,6 +65,12 @@ impl Failures {
         if has_ended(pod) || runs_badly || is_waiting_in_vain(pod) || is_unplaced(pod) {
             self.suspects.entry(deployment).or_default().insert(uid(pod).to_owned());
         }
+    }
+
+    /// The start of a pod was refused.
+    pub(crate) fn refused(&mut self, pod: &Value, request: u64) {
+        let deployment = label(pod, labels::DEPLOYMENT).to_owned();
+        self.suspects.entry(deployment).or_default().insert(format!("request {request}"));
     }
 
     /// What is wrong with what a service's status says of its breakers.

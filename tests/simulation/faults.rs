@@ -241,7 +241,10 @@ impl Control {
             0 => Failure::new(429, "TooManyRequests", "too many requests").retry_after(seconds),
             1 => Failure::new(503, "ServiceUnavailable", "the server is not ready"),
             2 => Failure::new(504, "Timeout", "the request timed out"),
-            3 => Failure::new(403, "Forbidden", "the rights are gone for a moment"),
+            3 => {
+                let what = &call.resource.plural;
+                Failure::new(403, "Forbidden", format!("User \"longshore\" cannot create resource \"{what}\""))
+            }
             _ => Failure::new(500, "InternalError", "etcdserver: leader changed"),
         })
     }

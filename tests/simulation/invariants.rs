@@ -393,6 +393,12 @@ impl Observer for Watchdog {
         {
             view.is_gone(&call.name);
         }
+        if call.verb == Verb::Create
+            && call.resource.id() == PODS
+            && outcome.is_err_and(|failure| matches!(failure.code, 400 | 403 | 422))
+        {
+            ledger.failures.refused(&call.body, number);
+        }
         let code = outcome.map_or_else(|failure| failure.code, |_| 200);
         let name = if call.name.is_empty() { text(&call.body, "/metadata/name") } else { &call.name };
         // kube names an event by the real time.
