@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
@@ -67,8 +68,8 @@ impl Reconciler for TaskDefinitions {
         let caches = &context.caches;
         let here = |namespace: Option<String>| namespace == object.namespace();
 
-        let revisions = caches.revisions.state();
-        let revisions = revisions.iter().filter_map(|guard| guard.0.as_ref().ok());
+        let all = caches.revisions.state();
+        let revisions = all.iter().filter_map(|guard| guard.0.as_ref().ok());
         let in_family = |spec: &TaskDefinitionSpec| spec.family.as_deref() == Some(family);
         let revisions: Vec<TaskDefinitionRevision> = revisions
             .filter(|revision| here(revision.namespace()) && in_family(&revision.spec.task_definition))
@@ -101,7 +102,17 @@ impl Reconciler for TaskDefinitions {
             }
         }
         services.sort();
-        let waits_for_watch = taken_by.is_none() && last_is_unobserved(context, object, family, &revisions).await;
+        let number = |guard: &DeserializeGuard<TaskDefinitionRevision>| {
+            if let Ok(revision) = &guard.0 {
+                return in_family(&revision.spec.task_definition).then_some(revision.spec.revision);
+            }
+            // Its labels can be read.
+            let label = |name| guard.labels().get(name);
+            label(labels::FAMILY).filter(|label| **label == label_value(family))?;
+            label(labels::REVISION)?.parse().ok()
+        };
+        let newest = all.iter().filter(|guard| here(guard.namespace())).filter_map(|guard| number(guard)).max();
+        let waits_for_watch = taken_by.is_none() && last_is_unobserved(context, object, family, newest).await;
         Seen { revisions, taken_by, waits_for_watch, services, used, features: context.features }
     }
 
@@ -206,14 +217,8 @@ fn revision(revision: &TaskDefinitionRevision) -> Revision<'_> {
 
 /// Whether the last revision that status knows is there, and newer than all that the watch has shown. One that is not there was
 /// deleted.
-async fn last_is_unobserved(
-    context: &Context,
-    object: &TaskDefinition,
-    family: &str,
-    shown: &[TaskDefinitionRevision],
-) -> bool {
+async fn last_is_unobserved(context: &Context, object: &TaskDefinition, family: &str, newest: Option<i64>) -> bool {
     let last = object.status.as_ref().and_then(|status| status.last_revision);
-    let newest = shown.iter().map(|revision| revision.spec.revision).max();
     let Some(number) = last.filter(|last| newest.is_none_or(|newest| newest < *last)) else { return false };
     let Ok(family) = family.parse::<Family>() else { return false };
     may_be_there(context, object.namespace(), &RevisionName { family, number }).await

@@ -186,8 +186,8 @@ pub struct Unannounced {
     pub started: Vec<TaskChange>,
     /// Tasks stopped.
     pub stopped: Vec<TaskChange>,
-    /// How many starts the API server has refused: they break a rule, a policy or a quota.
-    pub refused_starts: BTreeMap<DeploymentId, usize>,
+    /// Deployments of which the API server has refused to start a task: it breaks a rule, a policy or a quota.
+    pub refused_deployments: BTreeSet<DeploymentId>,
     /// Availability Zones in which the API server has refused to start a task, with its words.
     pub refused_zones: BTreeMap<Arc<str>, String>,
     /// Tasks that a target group got to know.

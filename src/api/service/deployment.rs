@@ -84,6 +84,9 @@ pub struct Launches {
     /// When the next task may be started; until then the service is throttled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Time>,
+    /// Since when the API server refuses tasks of the deployment. After 30 seconds those that are lacking count as failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_since: Option<Time>,
     /// Tasks that no node took for so long that the circuit breaker has counted them, as ranges of slots and the attempt, such as
     /// `0-3:1`.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]

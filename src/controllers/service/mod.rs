@@ -192,8 +192,8 @@ impl Reconciler for Services {
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
         starts.truncate(STARTS_MAX);
         let (late, at_once): (Vec<_>, Vec<_>) = starts.iter().partition(|start| start.on_freed_place);
-        let start = async |starts: Vec<&Start>| {
-            // A revision whose tasks are refused holds up those of no other.
+        let start = async |starts: Vec<&Start>| -> Result<Option<WriteError>, WriteError> {
+            // A revision whose tasks are refused holds up those of no other. No answer is a reason against all that there is to ask.
             let mut revisions: BTreeMap<&RevisionName, Vec<&Start>> = BTreeMap::new();
             for start in starts {
                 revisions.entry(&start.revision).or_default().push(start);
@@ -203,7 +203,14 @@ impl Reconciler for Services {
                 let known = is_taken(object, seen, revision);
                 if known { many::send(starts).await } else { many::send_with_care(starts).await }
             });
-            join_all(revisions).await.into_iter().find(Result::is_err).unwrap_or(Ok(()))
+            let mut refusal = None;
+            for outcome in join_all(revisions).await {
+                match outcome {
+                    Err(error) if error.is_refusal() => refusal = Some(error),
+                    outcome => outcome?,
+                }
+            }
+            Ok(refusal)
         };
         let stop = async {
             many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
@@ -217,21 +224,20 @@ impl Reconciler for Services {
         // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
         let (stopped, started) = join(stop, start_at_once).await;
         stopped?;
+        let refusal = started?;
         if tasks.has_skipped() {
-            return started.map(|()| Performed::Part);
+            return refusal.map_or(Ok(Performed::Part), Err);
         }
-        // Not one of these before all stops are through. That others were refused is no reason against them.
-        let started = if uncertain() {
-            started
-        } else {
-            let late = start(late).await;
-            started.and(late)
-        };
+        // Not one of these before all stops are through.
+        let late = if uncertain() { Vec::new() } else { late };
+        let refusal = refusal.or(start(late).await?);
         // One after the other: each changes what the disruption budgets allow.
         for stop in &evicted {
             tasks.evict(stop).await?;
         }
-        started?;
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
         let performed = if tasks.has_skipped() { Performed::Part } else { performed };
         many::send(given_up.iter().map(|name| secrets.give_up(name))).await?;
         Ok(performed)
@@ -296,7 +302,10 @@ fn news(status: &ServiceStatus) -> impl PartialEq {
         status.status,
         status.availability_zone_rebalancing.clone(),
         conditions.map(|of| (of.type_.clone(), of.status.clone(), of.reason.clone())).collect::<Vec<_>>(),
-        deployments.clone().map(|of| (of.id.clone(), of.status, of.rollout_state, of.failed_tasks)).collect::<Vec<_>>(),
+        deployments
+            .clone()
+            .map(|of| (of.id.clone(), of.status, of.rollout_state, of.failed_tasks, of.held_count))
+            .collect::<Vec<_>>(),
         deployments
             .map(|of| (of.launches.unhealthy_tasks.clone(), of.launches.failed_attempts, of.container_images.clone()))
             .collect::<Vec<_>>(),

@@ -15,7 +15,7 @@ use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::rolling::{Moves, Phase};
 use crate::domain::service::scale_in::ScaleIn;
-use crate::domain::service::view::{DeploymentTasks, Nodes, View};
+use crate::domain::service::view::{DeploymentTasks, Nodes, View, is_running};
 
 /// The nodes of a DAEMON service.
 #[derive(Debug)]
@@ -122,9 +122,10 @@ pub(super) fn moves<'a>(
             moves.stop_others.extend(sick.map(|task| (task, task.unhealthy_cause())));
         }
         if replaces {
-            let warming: Vec<_> = tasks.warming.iter().copied().filter(is_old).take(serving).collect();
+            let warming = order.in_turn(serving, tasks.warming.iter().copied().filter(is_old));
             serving = serving.saturating_sub(warming.len());
-            let idle = tasks.idle().filter(is_old).chain(warming);
+            let idle = tasks.idle().filter(|task| is_old(task) && (!is_running(task) || !order.is_protected(task)));
+            let idle = idle.chain(warming);
             moves.stop_others.extend(idle.map(|task| (task, StopCause::Scaling)));
             let old = order.in_turn(budget, tasks.healthy.iter().copied().filter(is_old));
             budget = budget.saturating_sub(old.len());

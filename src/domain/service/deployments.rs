@@ -193,12 +193,11 @@ impl Deployments {
         history.iter().filter(completed).max_by_key(|past| past.ordinal)
     }
 
-    /// Finds the deployments that are being replaced: all but the PRIMARY one that have pods left, or have lost tasks that they are to
-    /// have.
+    /// Finds the deployments that are being replaced: all but the PRIMARY one that have pods left, or hold tasks that they have lost.
     fn find_active(&mut self, recorded: &[Deployment], view: &View<'_>, now: Timestamp) {
         let primary = self.primary.as_ref().map(|primary| primary.id);
         let has_pods = |id| view.deployments.get(&id).is_some_and(DeploymentTasks::has_pods);
-        let is_active = |known: &Deployment| has_pods(known.id) || known.held().is_some_and(|held| held > 0);
+        let is_active = |known: &Deployment| has_pods(known.id) || known.held().is_some();
         let others = recorded.iter().filter(|known| Some(known.id) != primary).cloned();
         (self.active, self.left) = others.partition(is_active);
         let unknown = |id: &DeploymentId| Some(*id) != primary && !recorded.iter().any(|known| known.id == *id);
@@ -289,6 +288,11 @@ impl Deployment {
 
     pub(super) fn is(&self, state: RolloutState) -> bool {
         self.record.rollout_state == Some(state)
+    }
+
+    /// Whether it has completed once, be it that it was come back to and left again since.
+    pub(super) fn has_succeeded(&self, history: &[ServiceDeployment]) -> bool {
+        history.iter().any(|past| past.id == self.record.id && past.status == ServiceDeploymentStatus::Successful)
     }
 
     /// When the next task of it may be started, after too many that failed.

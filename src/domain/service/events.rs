@@ -201,7 +201,9 @@ pub(super) fn announce(
         let same = |event: &ServiceEvent| event.message == message && recent(event);
         let duplicate = match notice {
             // Its cause lasts, whatever else happens in the meantime.
-            Notice::Unplaced(_) | Notice::ZoneUnplaced(_) | Notice::ZonesProtected(_) => events.iter().any(same),
+            Notice::NotLaunched(..) | Notice::Unplaced(_) | Notice::ZoneUnplaced(_) | Notice::ZonesProtected(_) => {
+                events.iter().any(same)
+            }
             _ => events.first().is_some_and(same),
         };
         if !duplicate {

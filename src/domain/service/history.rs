@@ -113,6 +113,8 @@ fn became(
         _ if is_primary => match rollout {
             Some(RolloutState::Completed) => (Successful, None),
             Some(RolloutState::Failed) => (Stopped, None),
+            // The way back to it is a part of the deployment that has failed. It worked once, whatever becomes of that.
+            Some(RolloutState::InProgress) | None if past.status == Successful => (Successful, None),
             Some(RolloutState::InProgress) | None => (InProgress, None),
         },
         InProgress => {

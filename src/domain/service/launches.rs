@@ -1,7 +1,8 @@
 //! How the launches of a deployment go: what the circuit breaker and the launch throttle count.
 //!
 //! Both count from what is durable: a task that stopped is counted in the status write that puts it on record, an unhealthy one in
-//! the write that names it, and neither is removed before. So a restart neither loses a failure nor counts it twice.
+//! the write that names it, and neither is removed before. So a restart neither loses a failure nor counts it twice. Of a start that
+//! is refused nothing is there to count: the next one is refused, too.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,8 @@ const DELAY_FIRST: SignedDuration = SignedDuration::from_secs(10);
 /// Attempts that may fail without delay: ECS does not publish its curve; the smallest threshold of the circuit breaker is 3, and
 /// it should not have to wait.
 const FREE_ATTEMPTS: i32 = 2;
+/// How long the API server has refused tasks when they begin to count as failed.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(30);
 /// How many unhealthy tasks are named, and so replaced, at a time.
 const UNHEALTHY_MAX: usize = 50;
 
@@ -38,6 +41,15 @@ struct Counted {
     throttles: bool,
 }
 
+/// What the API server says to the tasks that a deployment is to start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal {
+    /// Whether it has refused one since status was last written.
+    pub(super) is_refused: bool,
+    /// How many tasks the deployment lacks.
+    pub(super) lacking: usize,
+}
+
 /// What one pass adds to a deployment's counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failures {
@@ -46,19 +58,22 @@ pub(super) struct Failures {
     unhealthy: Vec<String>,
     /// The tasks that no node took, and that have been counted for it.
     unplaced: SlotAttempts,
-    /// How many starts the API server has refused.
+    /// How many tasks could not be launched, since the API server refuses them.
     refused: usize,
+    /// Since when it does.
+    refused_since: Option<Timestamp>,
     reached_running: bool,
 }
 
 impl Failures {
     /// Finds the failures that have not been counted yet: `unrecorded` are the tasks that stopped and are about to be put on
-    /// record, and so many starts were refused. A refusal is of stage one, too: "the service scheduler can't launch the task".
+    /// record. "The service scheduler can't launch the task" is a failure of stage one, too: of every task that is lacking, once they
+    /// have been refused for some time. What was applied together with the service may be there a moment later than it.
     pub(super) fn find(
         launches: &Launches,
         tasks: &DeploymentTasks<'_>,
         unrecorded: &[&Stopped<'_>],
-        refused: usize,
+        refusal: Refusal,
         service: &ResolvedService,
         now: Timestamp,
     ) -> Self {
@@ -114,8 +129,11 @@ impl Failures {
                 }
             }
         }
-        let refused = if reached_running { 0 } else { refused };
-        Self { counted, unhealthy, unplaced, refused, reached_running }
+        let refused_since = launches.refused_since.as_ref().map(|since| since.0).filter(|_| refusal.lacking > 0);
+        let refused_since = refused_since.or_else(|| refusal.is_refused.then_some(now));
+        let for_long = refused_since.is_some_and(|since| now.duration_since(since) >= REFUSED_FOR);
+        let refused = if refusal.is_refused && for_long && !reached_running { refusal.lacking } else { 0 };
+        Self { counted, unhealthy, unplaced, refused, refused_since, reached_running }
     }
 
     /// How many tasks have failed.
@@ -135,7 +153,10 @@ impl Failures {
         // Tasks that were started together and fail together have been one attempt: they are of the same one in their slots.
         let after_recovery = |at: Timestamp| last_healthy_at.is_none_or(|healthy| at >= healthy);
         let counts = |failed: &&Counted| failed.throttles && after_recovery(failed.at);
-        let attempt = self.counted.iter().filter(counts).map(|failed| failed.attempt).max().unwrap_or(0);
+        let attempts = self.counted.iter().filter(counts).map(|failed| failed.attempt);
+        // What is refused leaves no trace of its attempt.
+        let refused = (self.refused > 0).then(|| last_failed_attempt.saturating_add(1));
+        let attempt = attempts.chain(refused).max().unwrap_or(0);
         if attempt > last_failed_attempt {
             last_failed_attempt = attempt;
             failed_attempts = failed_attempts.saturating_add(1);
@@ -150,6 +171,7 @@ impl Failures {
             last_failed_attempt,
             last_failed_at: last_failed_at.map(Time),
             next_attempt_at: next_attempt_at.map(Time),
+            refused_since: self.refused_since.map(Time),
             unplaced_tasks: if recovered { Vec::new() } else { self.unplaced.to_ranges() },
             unhealthy_tasks: self.unhealthy.clone(),
         }

@@ -231,7 +231,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
             let known = deployments.active.iter();
             let known = known.map(|old| Old {
                 tasks: tasks_of(old),
-                proven: old.is(RolloutState::Completed),
+                proven: old.is(RolloutState::Completed) || old.has_succeeded(&seen.status.service_deployments),
                 throttled: old.is_throttled(now),
                 held: old.held(),
             });
@@ -378,13 +378,16 @@ fn obstacle(
     let primary = deployments.primary().map(|primary| primary.id);
     let old: usize = view.all_but(primary).map(|(_, tasks)| tasks.active()).sum();
     let starting: usize = view.deployments.values().map(DeploymentTasks::starting).sum();
-    // Where the ceiling leaves no room, a protected task is not replaced by another one either: nor in a DAEMON service.
-    let waits = active > bounds.desired || (old > 0 && starting == 0 && phase == Phase::Going);
-    if waits && healthy > bounds.floor && order.protected() > 0 {
+    if active > bounds.desired && healthy > bounds.floor && order.protected() > 0 {
         return Some(Obstacle::Protected);
     }
     let draining: usize = view.deployments.values().map(|tasks| tasks.draining.len()).sum();
-    (old.saturating_add(draining) > 0 && !bounds.can_replace()).then_some(Obstacle::Blocked)
+    if old.saturating_add(draining) > 0 && !bounds.can_replace() {
+        return Some(Obstacle::Blocked);
+    }
+    // Where nothing may start beside a protected task, it has no replacement that could wait for it.
+    let is_in_the_way = old > 0 && starting == 0 && phase == Phase::Going && order.protected() > 0;
+    is_in_the_way.then_some(Obstacle::Protected)
 }
 
 /// Deleting a service stops its tasks, with no floor.

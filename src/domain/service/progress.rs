@@ -6,7 +6,7 @@ use crate::api::{MonitoringStatus, RolloutState};
 use crate::domain::resolve::control::Pause;
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::{Deployments, Failure, FailureCause};
-use crate::domain::service::launches::Failures;
+use crate::domain::service::launches::{Failures, Refusal};
 use crate::domain::service::rolling::Phase;
 use crate::domain::service::view::{DeploymentTasks, Stopped, View};
 use crate::domain::service::{Observed, image_digests};
@@ -106,13 +106,16 @@ fn count_failures(
 ) -> Option<Failure> {
     let primary = deployments.primary().map(|primary| primary.id);
     let none = DeploymentTasks::default();
+    let unannounced = &seen.tasks.unannounced;
     let mut failure = None;
     for deployment in deployments.iter_mut() {
         let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
         let ours: Vec<&Stopped<'_>> =
             unrecorded.iter().copied().filter(|stopped| stopped.task.key.deployment == deployment.id).collect();
-        let refused = seen.tasks.unannounced.refused_starts.get(&deployment.id).copied().unwrap_or(0);
-        let failures = Failures::find(&deployment.record.launches, tasks, &ours, refused, seen.service, now);
+        let lacking = bounds.desired.saturating_sub(tasks.kept());
+        let is_refused = Some(deployment.id) == primary && unannounced.refused_deployments.contains(&deployment.id);
+        let refusal = Refusal { is_refused, lacking };
+        let failures = Failures::find(&deployment.record.launches, tasks, &ours, refusal, seen.service, now);
         let before = std::mem::take(&mut deployment.record.launches);
         deployment.record.launches = failures.launches(&before, tasks, now);
         deployment.record.failed_tasks = deployment.record.failed_tasks.saturating_add(failures.failed_tasks());
@@ -145,8 +148,8 @@ fn asked_to_end(deployments: &Deployments, seen: &Observed<'_>) -> Option<Failur
     let rollback = control.rollback == Some(primary.id);
     let in_progress = primary.is_in_progress();
     let history = &seen.status.service_deployments;
-    let stop = control.stop == Some(primary.id) && in_progress && !deployments.is_way_back(history);
+    let may_end = in_progress && !deployments.is_way_back(history);
     let has_way_back = deployments.way_back(history).is_some();
-    let asked = stop || (rollback && (in_progress || has_way_back));
+    let asked = (control.stop == Some(primary.id) && may_end) || (rollback && (may_end || has_way_back));
     asked.then_some(Failure { cause: FailureCause::Person, rollback })
 }

@@ -4,11 +4,14 @@
 //! replacement of unhealthy tasks and the draining of nodes are the same arithmetic and draw on the same floor and ceiling, so
 //! that together they cannot add up to an outage.
 
+mod holding;
+
 use crate::domain::facts::{StopCause, TaskFact};
 use crate::domain::service::bounds::Bounds;
 use crate::domain::service::rebalance::Rebalancing;
 use crate::domain::service::scale_in::ScaleIn;
 use crate::domain::service::view::{DeploymentTasks, is_running};
+use holding::{held, present};
 
 /// What one pass does to the tasks of a service.
 #[derive(Debug, Default)]
@@ -27,8 +30,8 @@ pub(super) struct Moves<'a> {
     pub(super) restore: Vec<usize>,
     /// The nodes to start a task of the PRIMARY deployment on, in a DAEMON service.
     pub(super) start_on: Vec<String>,
-    /// How many tasks the deployments hold that start no others than those that they lose: the PRIMARY one while it is paused, and
-    /// each older one, in the order of [`Rollout::old`], while the service is below its floor.
+    /// How many tasks the deployments hold: the PRIMARY one while it is paused, and each older one that had completed, in the order
+    /// of [`Rollout::old`], while the service is below its floor or the PRIMARY one replaces nothing.
     pub(super) held: Vec<Option<usize>>,
 }
 
@@ -57,7 +60,7 @@ pub(super) enum Phase {
     Paused,
     /// Both: hold what there is, and wait with what is lost.
     PausedAndThrottled,
-    /// Start nothing and replace nothing: "the deployment stalls" until somebody acts.
+    /// Start nothing and replace nothing: "the deployment stalls" until somebody acts. Older ones are kept up to the floor.
     Failed,
 }
 
@@ -185,7 +188,7 @@ impl<'a> Rollout<'a, '_> {
         let missing = self.bounds.desired.saturating_sub(self.new.kept());
         match self.phase {
             Phase::Going => missing,
-            Phase::Paused => missing.min(held(self.held, self.new).saturating_sub(here(self.new))),
+            Phase::Paused => missing.min(held(self.held, self.new).saturating_sub(present(self.new))),
             Phase::Throttled | Phase::PausedAndThrottled | Phase::Failed => 0,
         }
     }
@@ -220,28 +223,6 @@ impl<'a> Rollout<'a, '_> {
     /// PENDING cannot be.
     fn may_stop(&self, task: &TaskFact) -> bool {
         !is_running(task) || !self.order.is_protected(task)
-    }
-
-    /// A deployment that replaces nothing follows the desired count all the same: what is above the ceiling goes, down to the floor.
-    /// Its own tasks do first, since those that it was to replace are known to work, and of each deployment those that do no work.
-    fn keep_below_ceiling(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
-        for tasks in self.all() {
-            let excess = |counts: &Counts| counts.active.saturating_sub(self.bounds.ceiling);
-            let idle: Vec<_> = tasks.idle().filter(|task| self.may_stop(task)).take(excess(counts)).collect();
-            counts.stop_unhealthy(idle.len());
-            let sick: Vec<_> = tasks.unhealthy.iter().copied().filter(|task| (self.is_counted)(task)).collect();
-            let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
-            let sick: Vec<_> = sick.into_iter().filter(|task| !is_stopped(task)).take(excess(counts)).collect();
-            counts.stop_unhealthy(sick.len());
-            let allowed = excess(counts).min(counts.serving.saturating_sub(self.bounds.floor));
-            let warming = self.order.first(allowed, tasks.warming.clone());
-            counts.stop(warming.len());
-            let others = [idle, sick, warming].into_iter().flatten();
-            moves.stop_others.extend(others.map(|task| (task, StopCause::Scaling)));
-            let allowed = excess(counts).min(counts.healthy.saturating_sub(self.bounds.floor));
-            let healthy = self.order.first(allowed, tasks.healthy.clone());
-            counts.stop_healthy(healthy, StopCause::Scaling, moves);
-        }
     }
 
     /// Scale-in: running tasks of the PRIMARY deployment beyond the desired count.
@@ -305,47 +286,6 @@ impl<'a> Rollout<'a, '_> {
             counts.stop_healthy(healthy, StopCause::Scaling, moves);
         }
     }
-
-    /// A failed task of an older deployment that had completed is replaced by one "of the same revision", where the service
-    /// would otherwise stay below its floor: failures of the old revision do not wait for the new one to work. The PRIMARY
-    /// deployment has the first claim on the room there is. What it took and cannot fill, because it has to wait before it starts
-    /// more, or has failed, goes back: then the older one starts whatever the floor lacks, also what a scale-out has added to it.
-    ///
-    /// How many it has lost is remembered until the floor is reached again: a task that has failed can be seen until it is on
-    /// record, and the next one may have to wait for room, or for the throttle, much longer.
-    fn restore(&self, counts: &mut Counts, moves: &mut Moves<'a>) {
-        let proven = || self.old.iter().filter(|old| old.proven).map(|old| old.tasks);
-        let is_stopped = |task: &TaskFact| moves.stop_others.iter().any(|(stopped, _)| stopped.key == task.key);
-        let waiting = |tasks: &DeploymentTasks<'a>| {
-            let stopped = tasks.idle().filter(|task| is_stopped(task)).count();
-            tasks.starting().saturating_sub(stopped)
-        };
-        let coming: usize = proven().map(waiting).sum();
-        let mut short = self.bounds.floor.saturating_sub(counts.healthy.saturating_add(coming));
-        let mut room = self.bounds.ceiling.saturating_sub(counts.active);
-        let sick = proven()
-            .flat_map(|tasks| &tasks.unhealthy)
-            .find(|task| !is_stopped(task) && (self.is_counted)(task))
-            .copied();
-        if let Some(task) = sick.filter(|_| short > 0 && room == 0 && coming == 0) {
-            moves.stop_others.push((task, task.unhealthy_cause()));
-            room = self.bounds.ceiling.saturating_sub(counts.active.saturating_sub(1));
-        }
-        let is_low = counts.healthy < self.bounds.floor;
-        for (old, restored) in self.old.iter().zip(&mut moves.restore) {
-            let held = Some(held(old.held, old.tasks)).filter(|_| is_low && old.proven);
-            moves.held.push(held);
-            let lacking = match (held, self.phase) {
-                (Some(_), _) if old.throttled => 0,
-                (None, _) => 0,
-                (Some(held), Phase::Going | Phase::Paused) => held.saturating_sub(here(old.tasks)),
-                (Some(_), Phase::Throttled | Phase::PausedAndThrottled | Phase::Failed) => short,
-            };
-            *restored = lacking.min(short).min(room);
-            short = short.saturating_sub(*restored);
-            room = room.saturating_sub(*restored);
-        }
-    }
 }
 
 impl Counts {
@@ -373,20 +313,4 @@ impl Counts {
         self.active = self.active.saturating_sub(tasks.len());
         moves.stop_healthy.extend(tasks.into_iter().zip(std::iter::repeat(cause)));
     }
-}
-
-/// How many tasks a deployment holds: as many as it had when it began to hold them.
-fn held(before: Option<usize>, tasks: &DeploymentTasks<'_>) -> usize {
-    before.unwrap_or_else(|| here(tasks).saturating_add(lost(tasks)))
-}
-
-/// How many of them are there.
-fn here(tasks: &DeploymentTasks<'_>) -> usize {
-    tasks.counted().saturating_add(tasks.starting())
-}
-
-/// How many tasks of a deployment have failed and can still be seen: unhealthy, exited, or taken away by somebody else.
-fn lost(tasks: &DeploymentTasks<'_>) -> usize {
-    let taken = tasks.leaving.iter().filter(|task| task.stopped_for.is_none()).count();
-    [tasks.unhealthy.len(), tasks.stopped.len(), tasks.ending.len(), taken].iter().sum()
 }

@@ -258,6 +258,12 @@ impl Findings<'_, '_> {
         (has_news.then_some(ZoneRebalancing { in_progress, avoided_zones }), notices)
     }
 
+    /// How many tasks a deployment lacks.
+    fn lacking(&self, deployment: DeploymentId) -> usize {
+        let kept = self.view.deployments.get(&deployment).map_or(0, DeploymentTasks::kept);
+        self.bounds.desired.saturating_sub(kept)
+    }
+
     /// What there is to say of tasks that have just been found to be unhealthy.
     fn unhealthy(&self, deployment: &str, mut found: BTreeSet<&str>) -> Vec<Notice> {
         let deployment = deployment.parse().ok().and_then(|id: DeploymentId| self.view.deployments.get(&id));
@@ -300,9 +306,6 @@ impl Findings<'_, '_> {
         notices.extend(of_tasks(&unannounced.stopped, Notice::Stopped, Notice::StoppedInZone));
         notices.extend(of_targets(&unannounced.deregistered, Notice::Deregistered));
         notices.extend(self.draining());
-        notices.extend(
-            unannounced.refused_starts.iter().map(|(deployment, tasks)| Notice::NotLaunched(*deployment, *tasks)),
-        );
         for deployment in statuses {
             let before = previous.iter().find(|before| before.id == deployment.id);
             let named = |id: &&String| !before.is_some_and(|before| before.launches.unhealthy_tasks.contains(*id));
@@ -311,6 +314,10 @@ impl Findings<'_, '_> {
             let attempts = before.map_or(0, |before| before.launches.failed_attempts);
             if deployment.launches.failed_attempts > attempts && deployment.launches.next_attempt_at.is_some() {
                 notices.push(Notice::StartImpaired);
+            }
+            let is_refused = |deployment: &DeploymentStatus| deployment.launches.refused_since.is_some();
+            if is_refused(deployment) && !before.is_some_and(is_refused) {
+                notices.extend(deployment.id.parse().ok().map(|id| Notice::NotLaunched(id, self.lacking(id))));
             }
             if image_digests::has_failed(deployment) && !before.is_some_and(image_digests::has_failed) {
                 notices.extend(deployment.id.parse().ok().map(Notice::RunsTags));

@@ -92,7 +92,8 @@ fn a_deployment_pauses_and_continues() {
 fn what_was_to_stop_or_pause_a_deployment_that_had_completed_does_nothing_to_the_way_back_to_it() {
     let stop = |id| Control { stop: Some(id), ..Control::default() };
     let pause = |id| Control { pause: Some(Pause::Only(id)), ..Control::default() };
-    for control in [stop, pause] {
+    let rollback = |id| Control { rollback: Some(id), ..Control::default() };
+    for control in [stop, pause, rollback] {
         let mut world = World::new(with_breaker(service(1, 2, 50, 100), true));
         world.settle();
         let first = primary(&world);

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::running;
+use super::{primary, running};
 use crate::api::{
     DeploymentCircuitBreaker, DeploymentState, MonitoringStatus, RolloutState, ServiceDeploymentStatus,
     ThresholdConfiguration, ThresholdType,
@@ -297,33 +297,64 @@ fn a_task_that_cannot_be_launched_does_not_count_outside_of_stage_one_nor_again_
 }
 
 #[test]
-fn a_task_that_the_api_server_refuses_is_a_failure_in_stage_one() {
-    let mut world = World::new(with_breaker(service(1, 3, 100, 200), true));
+fn tasks_that_the_api_server_refuses_are_failures_in_stage_one_once_it_has_done_so_for_half_a_minute() {
+    let mut world = World::new(with_breaker(service(1, 4, 100, 200), true));
     world.settle();
-    world.service = with_breaker(service(2, 3, 100, 200), true);
-    let id = world.plan().status.deployments[0].id.parse().unwrap();
-    // Nothing is there of what was refused.
-    for refused in 1..=3 {
-        world.pass(0);
-        world.unannounced.refused_starts.insert(id, 1);
+    world.service = with_breaker(service(2, 4, 100, 200), true);
+    // Nothing is there of what is refused.
+    let refuse = |world: &mut World, seconds: i64| {
+        world.now += SignedDuration::from_secs(seconds);
+        let id = primary(world);
+        world.unannounced.refused_deployments.insert(id);
         world.status = world.plan().status;
-        world.unannounced.refused_starts.clear();
-        let failed = world.status.service_deployments[0].status == ServiceDeploymentStatus::RollbackInProgress;
-        assert_eq!(failed, refused == 3);
+        world.unannounced.refused_deployments.clear();
+    };
+    world.status = world.plan().status;
+    let id = primary(&world);
+    for seconds in [0, 1, 28] {
+        refuse(&mut world, seconds);
+        let first = &world.status.deployments[0];
+        assert_eq!((first.deployment_circuit_breaker.unwrap().failure_count, first.failed_tasks), (0, 0));
     }
-    let message = format!("(service web) could not launch 1 tasks for deployment {id}.");
-    assert!(world.messages().contains(&message.as_str()));
-    assert_eq!(world.status.service_deployments[0].failed_task_count, 3);
+    let message = format!("(service web) could not launch 4 tasks for deployment {id}.");
+    assert_eq!(world.messages().iter().filter(|told| **told == message).count(), 1);
+    refuse(&mut world, 1);
+    let history = &world.status.service_deployments[0];
+    assert_eq!((history.status, history.failed_task_count), (ServiceDeploymentStatus::RollbackInProgress, 4));
+    world.settle();
+    assert_eq!((world.ready().0, world.active_of(1).len()), ("RolledBack", 4));
+}
+
+#[test]
+fn without_a_circuit_breaker_refused_tasks_are_tried_at_growing_intervals_and_in_stage_two_they_do_not_count() {
+    let mut world = World::new(service(1, 2, 100, 200));
+    world.status = world.plan().status;
+    let id = primary(&world);
+    for _ in 0..4 {
+        world.now += SignedDuration::from_secs(30);
+        world.unannounced.refused_deployments.insert(id);
+        world.status = world.plan().status;
+    }
+    let next_attempt_at = world.status.deployments[0].launches.next_attempt_at.as_ref().unwrap().0;
+    assert_eq!(next_attempt_at.duration_since(world.now), SignedDuration::from_secs(10), "after three of them");
 
     let mut world = World::new(with_breaker(service(1, 3, 100, 200), true));
     world.step();
     let pod = world.active()[0].clone();
     world.change(&pod, healthy());
-    world.step();
-    let id = world.status.deployments[0].id.parse().unwrap();
-    world.unannounced.refused_starts.insert(id, 5);
-    let breaker = world.plan().status.deployments[0].deployment_circuit_breaker.unwrap();
-    assert_eq!(breaker.failure_count, 0, "stage two");
+    for other in &world.active()[1..] {
+        world.remove(other);
+    }
+    let id = primary(&world);
+    for _ in 0..4 {
+        world.now += SignedDuration::from_secs(30);
+        world.unannounced.refused_deployments.insert(id);
+        world.show();
+        world.status = world.plan().status;
+    }
+    let first = &world.status.deployments[0];
+    assert!(first.launches.refused_since.is_some());
+    assert_eq!(first.deployment_circuit_breaker.unwrap().failure_count, 0, "stage two");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 
+use super::replacement::draining;
 use super::{primary, running};
 use crate::domain::resolve::control::{Control, Pause};
-use crate::domain::service::testing::{World, exited, healthy, service, starting_again, unhealthy};
+use crate::domain::service::testing::{World, exited, healthy, pending, service, starting_again, unhealthy, warming};
 
 /// Four tasks of a revision that works, and four of another one that do not come to run.
 fn with_a_new_revision_that_never_runs() -> World {
@@ -39,9 +40,11 @@ fn the_tasks_of_the_old_revision_come_back_after_an_outage_that_has_outlasted_ev
     let pause = |world: &World| Control { pause: Some(Pause::Only(primary(world))), ..Control::default() };
     let stop = |world: &World| Control { stop: Some(primary(world)), ..Control::default() };
     let go_on = |_: &World| Control::default();
-    for (what, control) in
-        [("in progress", &go_on as &dyn Fn(&World) -> Control), ("paused", &pause), ("failed", &stop)]
-    {
+    for (what, control, held_in_the_end) in [
+        ("in progress", &go_on as &dyn Fn(&World) -> Control, None),
+        ("paused", &pause, Some(4)),
+        ("failed", &stop, Some(4)),
+    ] {
         let mut world = with_a_new_revision_that_never_runs();
         world.service.control = control(&world);
         world.step();
@@ -53,7 +56,7 @@ fn the_tasks_of_the_old_revision_come_back_after_an_outage_that_has_outlasted_ev
         world.step();
         world.step();
         let held: Vec<_> = world.status.deployments.iter().map(|deployment| deployment.held_count).collect();
-        assert_eq!(held[1], None, "{what}: the floor is reached");
+        assert_eq!(held[1], held_in_the_end, "{what}: the floor is reached");
     }
 }
 
@@ -101,6 +104,62 @@ fn a_deployment_that_replaces_nothing_is_scaled_in_down_to_the_ceiling_its_own_t
         let left = usize::try_from(desired).unwrap() * 2;
         assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (left, 0), "desiredCount {desired}");
     }
+}
+
+#[test]
+fn a_service_that_was_scaled_to_nothing_while_its_deployment_had_failed_finds_back_to_what_worked() {
+    let mut world = with_a_new_revision_that_never_runs();
+    world.service.control = Control { stop: Some(primary(&world)), ..Control::default() };
+    world.step();
+    for desired in [0, 4] {
+        world.service.desired_count = desired;
+        for _ in 0..3 {
+            world.step();
+            world.finish_stops();
+        }
+        let expected = usize::try_from(desired).unwrap();
+        assert_eq!(world.active_of(1).len(), expected, "desiredCount {desired}");
+        world.crash();
+    }
+    world.settle();
+    assert_eq!((world.active_of(1).len(), world.active_of(2).len()), (4, 0));
+}
+
+#[test]
+fn of_a_deployment_that_replaces_nothing_no_more_goes_than_is_above_the_ceiling_also_while_a_node_drains() {
+    let mut world = running(6, 50, 100);
+    world.service = service(2, 6, 50, 100);
+    world.service.control = Control { pause: Some(Pause::Any), ..Control::default() };
+    world.step();
+    for pod in &world.active()[..2] {
+        world.pods.get_mut(pod).unwrap().node = Some("a".into());
+    }
+    world.nodes.extend([draining("a")]);
+    world.service.desired_count = 4;
+    for _ in 0..4 {
+        world.step();
+        world.finish_stops();
+    }
+    assert_eq!(world.active_of(1).len(), 4);
+    assert!(world.active_where(|task| task.node.is_some()).is_empty());
+}
+
+#[test]
+fn an_old_task_that_was_stopped_in_its_first_40_seconds_is_not_started_again() {
+    let mut world = World::new(service(1, 2, 100, 200));
+    let warm = |world: &mut World, revision| world.change_all(revision, &warming(world.now));
+    world.settle();
+    world.service.desired_count = 4;
+    world.step();
+    let fresh = world.active_where(|task| task.state == pending());
+    for pod in &fresh {
+        world.change(pod, warming(world.now));
+    }
+    world.service = service(2, 4, 100, 200);
+    world.step();
+    warm(&mut world, 2);
+    let started: usize = (0..20).map(|_| world.step().0).sum();
+    assert_eq!((started, world.active_of(1).len(), world.active_of(2).len()), (0, 2, 4));
 }
 
 #[test]

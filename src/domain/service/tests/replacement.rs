@@ -12,7 +12,7 @@ use crate::domain::service::testing::{World, exited, healthy, pending, service, 
 use crate::domain::task::TaskState;
 
 /// A node that drains.
-fn draining(name: &str) -> (String, NodeFact) {
+pub(super) fn draining(name: &str) -> (String, NodeFact) {
     let node = NodeFact { name: name.to_owned(), unschedulable: true, ..NodeFact::default() };
     (name.to_owned(), node)
 }

@@ -41,6 +41,26 @@ fn a_task_is_healthy_when_its_essential_containers_are() {
 }
 
 #[test]
+fn where_nothing_is_heard_of_a_kubelet_kubernetes_says_that_its_pods_are_not_ready_and_of_their_containers_nothing() {
+    let health_check_deadline = Some(SignedDuration::from_secs(90));
+    let unready = PodStatus { health_check_deadline, ..pod(false, vec![running("app", true, true)]) };
+    let gate = |pod: &PodStatus| match TaskState::of(pod) {
+        TaskState::Running(checks) => checks.gate,
+        state => panic!("{state:?}"),
+    };
+    let check = Gate::HealthCheck { deadline: SignedDuration::from_secs(90) };
+    let closed = ReadinessGates { closed: true, of_targets: true, targets: Vec::new() };
+    for (sentence, pod, expected) in [
+        ("it fails its check", PodStatus { containers_ready: false, ..unready.clone() }, check),
+        ("its node is silent", PodStatus { containers_ready: true, ..unready.clone() }, Gate::Agent),
+        ("its target fails", PodStatus { containers_ready: true, gates: closed, ..unready.clone() }, Gate::Targets),
+        ("all is well", PodStatus { containers_ready: true, ready: true, ..unready }, check),
+    ] {
+        assert_eq!(gate(&pod), expected, "{sentence}");
+    }
+}
+
+#[test]
 fn a_container_that_is_not_essential_may_finish_and_the_task_stays_running_and_healthy() {
     assert!(healthy(&pod(false, vec![running("app", true, true), exited("migrate", false, 0)])));
     assert!(!healthy(&pod(false, vec![running("app", true, false), exited("migrate", false, 0)])));

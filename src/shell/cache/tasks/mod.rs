@@ -203,11 +203,8 @@ impl TaskIndex {
         tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
         let refused = &seen.unannounced.refused_zones;
         tasks.unannounced.refused_zones.retain(|zone, _| !refused.contains_key(zone));
-        for (deployment, counted) in &seen.unannounced.refused_starts {
-            let refused = tasks.unannounced.refused_starts.entry(*deployment).or_default();
-            *refused = refused.saturating_sub(*counted);
-        }
-        tasks.unannounced.refused_starts.retain(|_, refused| *refused > 0);
+        let refused = &seen.unannounced.refused_deployments;
+        tasks.unannounced.refused_deployments.retain(|deployment| !refused.contains(deployment));
         let registered: HashSet<&TargetChange> = seen.unannounced.registered.iter().collect();
         tasks.unannounced.registered.retain(|change| !registered.contains(change));
         let deregistered: HashSet<&TargetChange> = seen.unannounced.deregistered.iter().collect();
@@ -243,11 +240,9 @@ impl TaskIndex {
         tasks.unannounced.started.push(task);
     }
 
-    /// A start was refused: it will be counted.
+    /// A start was refused: it will be told of.
     pub fn start_refused(&self, service: &Uid, deployment: DeploymentId) {
-        let mut index = self.lock();
-        let refused = index.tasks(service).unannounced.refused_starts.entry(deployment).or_default();
-        *refused = refused.saturating_add(1);
+        self.lock().tasks(service).unannounced.refused_deployments.insert(deployment);
     }
 
     /// A start in a zone was refused: it will be told of.

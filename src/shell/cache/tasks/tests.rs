@@ -63,6 +63,17 @@ fn who_has_stopped_a_task_that_was_stopping_when_it_was_first_seen_is_not_known(
     assert_eq!(index.of(&uid).tasks[0].stopped_for, None, "not us");
 }
 
+#[test]
+fn that_a_deployment_is_refused_is_told_once_for_each_time() {
+    let (index, uid) = (TaskIndex::default(), service_uid());
+    index.start_refused(&uid, DeploymentId(1));
+    let seen = index.of(&uid);
+    assert_eq!(seen.unannounced.refused_deployments, [DeploymentId(1)].into());
+    index.start_refused(&uid, DeploymentId(2));
+    index.announced(&uid, &seen, &HashSet::new());
+    assert_eq!(index.of(&uid).unannounced.refused_deployments, [DeploymentId(2)].into(), "not told yet");
+}
+
 /// Something that happens to the one task there is.
 type Change = fn(&TaskIndex);
 
