@@ -186,8 +186,8 @@ pub struct Unannounced {
     pub started: Vec<TaskChange>,
     /// Tasks stopped.
     pub stopped: Vec<TaskChange>,
-    /// Deployments of which the API server has refused to start a task: it breaks a rule, a policy or a quota.
-    pub refused_deployments: BTreeSet<DeploymentId>,
+    /// How often the API server has refused to start a task of a deployment: it breaks a rule, a policy or a quota.
+    pub refused_starts: BTreeMap<DeploymentId, u64>,
     /// Availability Zones in which the API server has refused to start a task, with its words.
     pub refused_zones: BTreeMap<Arc<str>, String>,
     /// Tasks that a target group got to know.

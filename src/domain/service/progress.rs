@@ -113,7 +113,7 @@ fn count_failures(
         let ours: Vec<&Stopped<'_>> =
             unrecorded.iter().copied().filter(|stopped| stopped.task.key.deployment == deployment.id).collect();
         let lacking = bounds.desired.saturating_sub(tasks.kept());
-        let is_refused = Some(deployment.id) == primary && unannounced.refused_deployments.contains(&deployment.id);
+        let is_refused = Some(deployment.id) == primary && unannounced.refused_starts.contains_key(&deployment.id);
         let refusal = Refusal { is_refused, lacking };
         let failures = Failures::find(&deployment.record.launches, tasks, &ours, refusal, seen.service, now);
         let before = std::mem::take(&mut deployment.record.launches);

@@ -133,7 +133,7 @@ impl World {
         self.status = status.clone();
         self.unannounced.started.retain(|change| !announced.started.contains(change));
         self.unannounced.refused_zones.retain(|zone, _| !announced.refused_zones.contains_key(zone));
-        self.unannounced.refused_deployments.retain(|deployment| !announced.refused_deployments.contains(deployment));
+        self.unannounced.refused_starts.retain(|deployment, _| !announced.refused_starts.contains_key(deployment));
         self.unannounced.stopped.retain(|change| !announced.stopped.contains(change));
         (self.unannounced.registered, self.unannounced.deregistered) = Default::default();
         let recorded = |fact: &TaskFact| {

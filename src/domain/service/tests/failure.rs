@@ -305,9 +305,9 @@ fn tasks_that_the_api_server_refuses_are_failures_in_stage_one_once_it_has_done_
     let refuse = |world: &mut World, seconds: i64| {
         world.now += SignedDuration::from_secs(seconds);
         let id = primary(world);
-        world.unannounced.refused_deployments.insert(id);
+        world.unannounced.refused_starts.insert(id, 1);
         world.status = world.plan().status;
-        world.unannounced.refused_deployments.clear();
+        world.unannounced.refused_starts.clear();
     };
     world.status = world.plan().status;
     let id = primary(&world);
@@ -332,7 +332,7 @@ fn without_a_circuit_breaker_refused_tasks_are_tried_at_growing_intervals_and_in
     let id = primary(&world);
     for _ in 0..4 {
         world.now += SignedDuration::from_secs(30);
-        world.unannounced.refused_deployments.insert(id);
+        world.unannounced.refused_starts.insert(id, 1);
         world.status = world.plan().status;
     }
     let next_attempt_at = world.status.deployments[0].launches.next_attempt_at.as_ref().unwrap().0;
@@ -348,7 +348,7 @@ fn without_a_circuit_breaker_refused_tasks_are_tried_at_growing_intervals_and_in
     let id = primary(&world);
     for _ in 0..4 {
         world.now += SignedDuration::from_secs(30);
-        world.unannounced.refused_deployments.insert(id);
+        world.unannounced.refused_starts.insert(id, 1);
         world.show();
         world.status = world.plan().status;
     }

@@ -203,8 +203,8 @@ impl TaskIndex {
         tasks.unannounced.stopped.retain(|task| !stopped.contains(task));
         let refused = &seen.unannounced.refused_zones;
         tasks.unannounced.refused_zones.retain(|zone, _| !refused.contains_key(zone));
-        let refused = &seen.unannounced.refused_deployments;
-        tasks.unannounced.refused_deployments.retain(|deployment| !refused.contains(deployment));
+        let refused = &seen.unannounced.refused_starts;
+        tasks.unannounced.refused_starts.retain(|deployment, times| refused.get(deployment) != Some(times));
         let registered: HashSet<&TargetChange> = seen.unannounced.registered.iter().collect();
         tasks.unannounced.registered.retain(|change| !registered.contains(change));
         let deregistered: HashSet<&TargetChange> = seen.unannounced.deregistered.iter().collect();
@@ -242,7 +242,9 @@ impl TaskIndex {
 
     /// A start was refused: it will be told of.
     pub fn start_refused(&self, service: &Uid, deployment: DeploymentId) {
-        self.lock().tasks(service).unannounced.refused_deployments.insert(deployment);
+        let mut index = self.lock();
+        let times = index.tasks(service).unannounced.refused_starts.entry(deployment).or_default();
+        *times = times.saturating_add(1);
     }
 
     /// A start in a zone was refused: it will be told of.

@@ -64,14 +64,16 @@ fn who_has_stopped_a_task_that_was_stopping_when_it_was_first_seen_is_not_known(
 }
 
 #[test]
-fn that_a_deployment_is_refused_is_told_once_for_each_time() {
-    let (index, uid) = (TaskIndex::default(), service_uid());
-    index.start_refused(&uid, DeploymentId(1));
+fn that_a_start_was_refused_is_told_of_also_if_that_was_while_another_refusal_was_told() {
+    let (index, uid, deployment) = (TaskIndex::default(), service_uid(), DeploymentId(1));
+    let refused = || index.of(&uid).unannounced.refused_starts.contains_key(&deployment);
+    index.start_refused(&uid, deployment);
     let seen = index.of(&uid);
-    assert_eq!(seen.unannounced.refused_deployments, [DeploymentId(1)].into());
-    index.start_refused(&uid, DeploymentId(2));
+    index.start_refused(&uid, deployment);
     index.announced(&uid, &seen, &HashSet::new());
-    assert_eq!(index.of(&uid).unannounced.refused_deployments, [DeploymentId(2)].into(), "not told yet");
+    assert!(refused(), "the second one is not told yet");
+    index.announced(&uid, &index.of(&uid), &HashSet::new());
+    assert!(!refused());
 }
 
 /// Something that happens to the one task there is.
