@@ -3,7 +3,7 @@
 use crate::api::{ContainerDefinition, IpcMode, LinuxParameters, PidMode, TaskDefinitionSpec, Tmpfs, Ulimit};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{member, volumes};
+use crate::domain::resolve::task_definition::{member, mounts};
 
 /// "The list of tmpfs volume mount options. Valid values"; some take a value after `=`.
 const TMPFS_OPTIONS: &[&str] = &[
@@ -85,9 +85,9 @@ pub(super) fn refused(container: &ContainerDefinition) -> Vec<Problem> {
         }
     }
     for (n, tmpfs) in linux.tmpfs.iter().enumerate() {
-        if !volumes::is_path(&tmpfs.container_path) {
+        if !mounts::is_path(&tmpfs.container_path) {
             let place = member(&container.name, &format!("linuxParameters.tmpfs[{n}].containerPath"));
-            problems.push(Problem::new(place, volumes::no_path(&tmpfs.container_path)));
+            problems.push(Problem::new(place, mounts::no_path(&tmpfs.container_path)));
         }
         for option in tmpfs.mount_options.iter().filter(|option| !TMPFS_OPTIONS.contains(&option_name(option))) {
             let place = member(&container.name, &format!("linuxParameters.tmpfs[{n}].mountOptions"));
