@@ -326,7 +326,10 @@ pub const MEMBERS: &[Member] = &[
         &[InitProcessIgnored],
         "with pidMode task the pause process reaps",
     ),
-    mapped("containerDefinitions[].linuxParameters.sharedMemorySize", "an `emptyDir` in memory at /dev/shm"),
+    mapped(
+        "containerDefinitions[].linuxParameters.sharedMemorySize",
+        "an `emptyDir` in memory at /dev/shm; with ipcMode task one of the largest size for all containers, with host none, as on ECS",
+    ),
     mapped("containerDefinitions[].linuxParameters.tmpfs[].containerPath", "an `emptyDir` in memory"),
     mapped("containerDefinitions[].linuxParameters.tmpfs[].size", "its `sizeLimit`"),
     deviates("containerDefinitions[].linuxParameters.tmpfs[].mountOptions", &[TmpfsOptionsIgnored], "ro: `readOnly`"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::{ContainerDefinition, ContainerVolumeMount, MountPoint, TaskDefinitionSpec, Volume};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{PodName, docker_volumes, member, positive, processes, volumes};
+use crate::domain::resolve::task_definition::{PodName, docker_volumes, member, processes, volumes};
 
 /// Where containers find shared memory.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -94,7 +94,18 @@ fn takes_volumes_of(taker: &str, source: &str, containers: &[ContainerDefinition
 
 /// Where a container finds volumes.
 pub(super) fn resolve(spec: &TaskDefinitionSpec, container: &ContainerDefinition, verdict: &mut Verdict) -> Vec<Mount> {
-    [of_members(spec, container, verdict), given(spec, &container.name)].concat()
+    let mut mounts = [of_members(spec, container, verdict), given(spec, &container.name)].concat();
+    // One that another container asks for makes way for what this one has there.
+    if let Some(volume) = volumes::shared_memory(spec, container)
+        && mounts.iter().all(|mount| mount.path != SHARED_MEMORY)
+    {
+        mounts.push(shared_memory(volume));
+    }
+    mounts
+}
+
+fn shared_memory(volume: PodName) -> Mount {
+    Mount { volume, path: SHARED_MEMORY.to_owned(), sub_path: None, read_only: false }
 }
 
 /// Those of the task, `volumesFrom` included, and those that the container has for itself: the first at a path counts.
@@ -115,10 +126,9 @@ fn of_members(spec: &TaskDefinitionSpec, container: &ContainerDefinition, verdic
                 read_only,
             });
         }
-        if positive(linux.shared_memory_size).is_some() {
-            let volume = volumes::shared_memory_name(spec, &container.name);
-            add(Mount { volume, path: SHARED_MEMORY.to_owned(), sub_path: None, read_only: false });
-        }
+    }
+    if let Some(volume) = volumes::own_shared_memory(spec, container) {
+        add(shared_memory(volume));
     }
     for n in 0..container.volumes_from.len() {
         verdict.note(DeviationCode::ImageVolumesNotShared, member(&container.name, &format!("volumesFrom[{n}]")));

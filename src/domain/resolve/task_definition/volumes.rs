@@ -1,7 +1,7 @@
 //! Volumes of a task.
 
 use crate::api::names::dns_label;
-use crate::api::{HostVolumeProperties, IpcMode, Scope, TaskDefinitionSpec, Volume};
+use crate::api::{ContainerDefinition, HostVolumeProperties, IpcMode, Scope, TaskDefinitionSpec, Volume};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
@@ -116,8 +116,8 @@ pub(super) fn resolve(spec: &TaskDefinitionSpec, verdict: &mut Verdict) -> Vec<T
                 source: VolumeSource::Memory(positive(Some(tmpfs.size)).map(MiB)),
             });
         }
-        if let Some(size) = positive(linux.shared_memory_size).map(MiB) {
-            let name = shared_memory_name(spec, &container.name);
+        if let (Some(name), Some(size)) = (own_shared_memory(spec, container), positive(linux.shared_memory_size)) {
+            let size = MiB(size);
             match volumes.iter_mut().find(|volume| volume.name == name) {
                 Some(TaskVolume { source: VolumeSource::Memory(known), .. }) => *known = (*known).max(Some(size)),
                 Some(_) | None => volumes.push(TaskVolume { name, source: VolumeSource::Memory(Some(size)) }),
@@ -131,12 +131,22 @@ pub(super) fn tmpfs_name(container: &str, n: usize) -> PodName {
     PodName::new(&format!("tmpfs-{n}-{container}"))
 }
 
-/// One for each container, or for the task where the IPC mode is `task`.
-pub(super) fn shared_memory_name(spec: &TaskDefinitionSpec, container: &str) -> PodName {
+/// The volume that a container asks for with `sharedMemorySize`: one for each, or for the task where the IPC mode is `task`. With `host`
+/// there is none, on ECS neither: the containers have the shared memory of the node, which is as large as it is.
+pub(super) fn own_shared_memory(spec: &TaskDefinitionSpec, container: &ContainerDefinition) -> Option<PodName> {
+    positive(container.linux_parameters.as_ref()?.shared_memory_size)?;
     match spec.ipc_mode {
-        Some(IpcMode::Task) => PodName::new("shared-memory"),
-        Some(IpcMode::Host | IpcMode::None) | None => PodName::new(&format!("shared-memory-{container}")),
+        Some(IpcMode::Task) => Some(PodName::new("shared-memory")),
+        Some(IpcMode::Host) => None,
+        Some(IpcMode::None) | None => Some(PodName::new(&format!("shared-memory-{}", container.name))),
     }
+}
+
+/// The volume that a container finds at `/dev/shm`. In the IPC mode `task` all have the one that one of them asks for: a segment that
+/// one makes is there for the others.
+pub(super) fn shared_memory(spec: &TaskDefinitionSpec, container: &ContainerDefinition) -> Option<PodName> {
+    let of_task = || spec.container_definitions.iter().filter(|_| spec.ipc_mode == Some(IpcMode::Task));
+    own_shared_memory(spec, container).or_else(|| of_task().find_map(|other| own_shared_memory(spec, other)))
 }
 
 /// What a volume is made of; none for one that is refused today.
