@@ -12,7 +12,7 @@ use crate::domain::resolve::task_definition::deviation::DeviationCode::{
     ProxyIgnored, RepeatedVariable, RestartBackOff, RestartPolicyIgnored, SharedNetwork, SidecarRestarts,
     StartImpliesComplete, StartSerialized, StopTimeoutShared, StorageClassNeeded, SwapIgnored,
     TaskRoleByServiceAccount, TaskSizeNotEnforced, TmpfsOptionsIgnored, UlimitsIgnored, UnsafeSysctl,
-    VolumeLabelsIgnored,
+    VolumeLabelsIgnored, VolumeOptionsIgnored,
 };
 
 /// A member of a task definition that has none below it.
@@ -123,14 +123,18 @@ pub const MEMBERS: &[Member] = &[
         &[ClaimNeeded],
         "nothing: the claim has to be made either way",
     ),
-    mapped(
+    deviates(
         "volumes[].dockerVolumeConfiguration.driver",
-        "local; others are refused unless `spec.kubernetes.volumes` has the volume",
+        &[ClaimNeeded],
+        "local; others are refused unless the scope is shared, where the claim stands for it, or `spec.kubernetes.volumes` has the \
+         volume",
     ),
-    mapped(
+    deviates(
         "volumes[].dockerVolumeConfiguration.driverOpts",
-        "type tmpfs: `emptyDir` in memory; type nfs: `nfs`; type none with the option bind: `hostPath`; others are refused, and so \
-         is the option ro (say `readOnly` where the volume is mounted)",
+        &[VolumeOptionsIgnored, ClaimNeeded],
+        "type tmpfs: `emptyDir` in memory, with size as `sizeLimit`; type nfs: `nfs`, with addr; type none with the option bind: \
+         `hostPath`; others are refused, and so is the option ro (say `readOnly` where the volume is mounted); scope shared: the \
+         claim stands for all",
     ),
     deviates("volumes[].dockerVolumeConfiguration.labels", &[VolumeLabelsIgnored], "nothing"),
     deviates("volumes[].efsVolumeConfiguration.fileSystemId", &[ClaimNeeded], "a PersistentVolumeClaim named after it"),

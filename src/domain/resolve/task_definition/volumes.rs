@@ -165,18 +165,8 @@ fn source(volume: &Volume, verdict: &mut Verdict) -> Option<VolumeSource> {
         return Some(VolumeSource::Claim(efs::claim(&place("efsVolumeConfiguration"), efs, verdict)));
     }
     if let Some(docker) = docker_volume_configuration {
-        let source = docker_volumes::source(name, docker);
-        if !docker.labels.is_empty() {
-            verdict.note(DeviationCode::VolumeLabelsIgnored, place("dockerVolumeConfiguration.labels"));
-        }
-        match &source {
-            Some(VolumeSource::Claim(claim)) => {
-                verdict.note_with(DeviationCode::ClaimNeeded, place("dockerVolumeConfiguration"), claim);
-            }
-            Some(VolumeSource::Empty) => verdict.note(DeviationCode::NoCopyUp, format!("volumes[{name}]")),
-            Some(_) | None => {}
-        }
-        return source;
+        docker_volumes::note(name, docker, verdict);
+        return docker_volumes::source(name, docker).map(|(source, _)| source);
     }
     if s3files_volume_configuration.is_some() || fsx_windows_file_server_volume_configuration.is_some() {
         return None;
