@@ -122,7 +122,7 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
     problems.extend(rules::none_essential(containers));
     // What they refer to.
     for container in containers {
-        problems.extend(mounts::bad_mounts(container, &spec.volumes));
+        problems.extend(mounts::bad_mounts(container, spec));
         problems.extend(mounts::bad_volumes_from(container, containers));
         problems.extend(networking::bad_links(container, containers));
     }

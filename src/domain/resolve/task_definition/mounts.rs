@@ -1,8 +1,9 @@
 //! Where the containers of a task find its volumes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use crate::api::{ContainerDefinition, ContainerVolumeMount, MountPoint, TaskDefinitionSpec, Volume};
+use crate::api::{ContainerDefinition, ContainerVolumeMount, MountPoint, TaskDefinitionSpec};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
 use crate::domain::resolve::task_definition::{PodName, docker_volumes, member, processes, volumes};
@@ -24,8 +25,7 @@ pub struct Mount {
 }
 
 /// A mount needs a volume of the task and a place of its own.
-pub(super) fn bad_mounts(container: &ContainerDefinition, volumes: &[Volume]) -> Vec<Problem> {
-    let mut paths = BTreeSet::new();
+pub(super) fn bad_mounts(container: &ContainerDefinition, spec: &TaskDefinitionSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (n, mount) in container.mount_points.iter().enumerate() {
         let mut problem = |name: &str, message: String| {
@@ -33,17 +33,38 @@ pub(super) fn bad_mounts(container: &ContainerDefinition, volumes: &[Volume]) ->
         };
         match mount.source_volume.as_deref() {
             None => problem("sourceVolume", "name one of volumes".to_owned()),
-            Some(volume) if volumes.iter().any(|known| known.name == volume) => {}
+            Some(volume) if spec.volumes.iter().any(|known| known.name == volume) => {}
             Some(volume) => problem("sourceVolume", format!("there is no volume {volume:?}; add it to volumes")),
         }
         match mount.container_path.as_deref() {
             None => problem("containerPath", "say where the container finds the volume".to_owned()),
             Some(path) if !is_path(path) => problem("containerPath", no_path(path)),
-            Some(path) if paths.insert(path) => {}
-            Some(path) => problem("containerPath", format!("another volume is mounted at {path:?} already")),
+            Some(_) => {}
+        }
+    }
+    let mut taken: BTreeMap<&Path, String> = BTreeMap::new();
+    for (name, path) in places(container, spec).into_iter().filter(|(_, path)| is_path(path)) {
+        if let Some(other) = taken.get(Path::new(path)) {
+            let message = format!("{path:?} is the place of {other} already; give each its own");
+            problems.push(Problem::new(member(&container.name, &name), message));
+        } else {
+            taken.insert(Path::new(path), name);
         }
     }
     problems
+}
+
+/// The members of a container that take a place in its file system, and the place. Docker too starts no container with two at one
+/// ("Duplicate mount point").
+fn places<'a>(container: &'a ContainerDefinition, spec: &TaskDefinitionSpec) -> Vec<(String, &'a str)> {
+    let tmpfs = container.linux_parameters.iter().flat_map(|linux| &linux.tmpfs).enumerate();
+    let tmpfs = tmpfs.map(|(n, tmpfs)| (format!("linuxParameters.tmpfs[{n}].containerPath"), &*tmpfs.container_path));
+    let shared_memory = volumes::own_shared_memory(spec, container);
+    let shared_memory = shared_memory.map(|_| ("linuxParameters.sharedMemorySize".to_owned(), SHARED_MEMORY));
+    let points = container.mount_points.iter().enumerate();
+    let points = points
+        .filter_map(|(n, point)| Some((format!("mountPoints[{n}].containerPath"), point.container_path.as_deref()?)));
+    tmpfs.chain(shared_memory).chain(points).collect()
 }
 
 /// What a container runtime and Kubernetes both take for a place in a container.
