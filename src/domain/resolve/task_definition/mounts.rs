@@ -130,7 +130,11 @@ fn shared_memory(volume: PodName) -> Mount {
 }
 
 /// Those of the task, `volumesFrom` included, and those that the container has for itself: the first at a path counts.
-fn of_members(spec: &TaskDefinitionSpec, container: &ContainerDefinition, verdict: &mut Verdict) -> Vec<Mount> {
+pub(super) fn of_members(
+    spec: &TaskDefinitionSpec,
+    container: &ContainerDefinition,
+    verdict: &mut Verdict,
+) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = Vec::new();
     let mut add = |mount: Mount| {
         if mounts.iter().all(|known| known.path != mount.path) {

@@ -24,6 +24,17 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
     let ports = |list: &[Value]| one(json!({"portMappings": list}));
     let control =
         |name: &str, task: Value| app(&json!({"systemControls": [{"namespace": name, "value": "1"}]}), &[], &task);
+    // Beside a container b that has a volume at /of-b.
+    let extra_mount = |container: Value, mounts: Value| {
+        let mut mounts = mounts;
+        for mount in mounts.as_array_mut().unwrap() {
+            mount["container"] = json!("app");
+            mount["name"] = json!("extra");
+        }
+        let b = json!({"mountPoints": [{"sourceVolume": "b", "containerPath": "/of-b"}]});
+        let kubernetes = json!({"volumes": [{"name": "extra", "emptyDir": {}}], "volumeMounts": mounts});
+        app(&container, &[("b", b)], &json!({"volumes": [{"name": "b"}], "kubernetes": kubernetes}))
+    };
     let rows: Vec<(Value, &str, &str)> = vec![
         (task(json!({"networkMode": "none"})), "networkMode", "NetworkPolicy"),
         (one(json!({"disableNetworking": true})), "c[app].disableNetworking", "share one network"),
@@ -312,6 +323,46 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "no volume",
         ),
         (
+            extra_mount(json!({}), json!([{"mountPath": "etc/web"}])),
+            "kubernetes.volumeMounts[0].mountPath",
+            "\"etc/web\"",
+        ),
+        (
+            extra_mount(json!({}), json!([{"mountPath": "/a", "subPath": "../b"}])),
+            "kubernetes.volumeMounts[0].subPath",
+            "inside of the volume",
+        ),
+        (
+            extra_mount(json!({}), json!([{"mountPath": "/a"}, {"mountPath": "/b"}, {"mountPath": "/a/"}])),
+            "kubernetes.volumeMounts[2].mountPath",
+            "the place of kubernetes.volumeMounts[0] already",
+        ),
+        (
+            extra_mount(
+                json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1}]}}),
+                json!([{"mountPath": "/a"}]),
+            ),
+            "kubernetes.volumeMounts[0].mountPath",
+            "the place of the volume \"tmpfs-0-app\" already",
+        ),
+        (
+            extra_mount(json!({"volumesFrom": [{"sourceContainer": "b"}]}), json!([{"mountPath": "/of-b"}])),
+            "kubernetes.volumeMounts[0].mountPath",
+            "the place of the volume \"b\" already",
+        ),
+        (task(json!({"kubernetes": {"labels": {"a b": "c"}}})), "kubernetes.labels", "\"a b\" is not a key"),
+        (task(json!({"kubernetes": {"labels": {"a": "b c"}}})), "kubernetes.labels", "the value \"b c\" of a"),
+        (
+            task(json!({"kubernetes": {"nodeSelector": {"a": "b/c"}}})),
+            "kubernetes.nodeSelector",
+            "the value \"b/c\" of a",
+        ),
+        (
+            task(json!({"kubernetes": {"annotations": {"a/b/c": "d"}}})),
+            "kubernetes.annotations",
+            "\"a/b/c\" is not a key",
+        ),
+        (
             task(
                 json!({"kubernetes": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}, "runtimePlatform": {"cpuArchitecture": "ARM64"}}),
             ),
@@ -355,6 +406,18 @@ fn what_ecs_takes_is_not_refused_for_being_odd() {
         (
             "an empty path is none",
             app(&json!({}), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": ""}}]})),
+        ),
+        (
+            "a volume of Kubernetes has a place of its own, and labels have values or none",
+            app(
+                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1}]}}),
+                &[],
+                &json!({"kubernetes": {
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "volumeMounts": [{"container": "app", "name": "v", "mountPath": "/a/b", "subPath": "c/d"}],
+                    "labels": {"a": ""}, "annotations": {"Example.com/Team": "any thing"},
+                }}),
+            ),
         ),
         ("a search domain ends in a dot", one(json!({"dnsSearchDomains": ["Example.com."]}))),
         (
