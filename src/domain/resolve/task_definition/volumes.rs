@@ -5,7 +5,7 @@ use crate::api::{ContainerDefinition, HostVolumeProperties, IpcMode, Scope, Task
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{POD_NAME_MAX, PodName, docker_volumes, efs, positive};
+use crate::domain::resolve::task_definition::{POD_NAME_MAX, PodName, docker_volumes, efs, member, positive};
 
 /// A volume of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) fn is_given(spec: &TaskDefinitionSpec, volume: &str) -> bool {
 }
 
 pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = names_taken(spec);
     for volume in spec.volumes.iter().filter(|volume| !is_given(spec, &volume.name)) {
         let mut problem = |name: &str, message: String| {
             problems.push(Problem::new(format!("volumes[{}].{name}", volume.name), message));
@@ -86,6 +86,31 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A pod has one volume of a name, be it one that a container has for itself.
+fn names_taken(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let own = spec.volumes.iter().map(|volume| (format!("volumes[{}].name", volume.name), volume.name.as_str()));
+    let given = spec.kubernetes.iter().flat_map(|kubernetes| &kubernetes.volumes).enumerate();
+    let given =
+        given.filter_map(|(n, given)| Some((format!("kubernetes.volumes[{n}].name"), given.get("name")?.as_str()?)));
+    let named: Vec<(String, &str)> = own.chain(given).collect();
+    let mut problems = Vec::new();
+    for (made, by) in spec.container_definitions.iter().flat_map(|container| made_for(container, spec)) {
+        for (place, name) in named.iter().filter(|(_, name)| dns_label(name, POD_NAME_MAX) == made.pod) {
+            let message = format!("{name:?} is the volume that is made for {by}; give this one another name");
+            problems.push(Problem::new(place.clone(), message));
+        }
+    }
+    problems
+}
+
+/// The volumes that a container has for itself, and the member that asks for each.
+fn made_for(container: &ContainerDefinition, spec: &TaskDefinitionSpec) -> Vec<(PodName, String)> {
+    let tmpfs = container.linux_parameters.iter().flat_map(|linux| &linux.tmpfs).enumerate();
+    let tmpfs = tmpfs.map(|(n, _)| (tmpfs_name(&container.name, n), format!("linuxParameters.tmpfs[{n}]")));
+    let shared = own_shared_memory(spec, container).map(|name| (name, "linuxParameters.sharedMemorySize".to_owned()));
+    tmpfs.chain(shared).map(|(name, by)| (name, member(&container.name, &by))).collect()
 }
 
 /// Whether the task definition itself says what a volume is.

@@ -281,6 +281,24 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "ENABLED",
         ),
         (
+            app(
+                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1}]}}),
+                &[],
+                &json!({"volumes": [{"name": "tmpfs-0-app"}]}),
+            ),
+            "volumes[tmpfs-0-app].name",
+            "made for containerDefinitions[app].linuxParameters.tmpfs[0]",
+        ),
+        (
+            app(
+                &json!({"linuxParameters": {"sharedMemorySize": 1}}),
+                &[],
+                &json!({"kubernetes": {"volumes": [{"name": "shared-memory-app", "emptyDir": {}}]}}),
+            ),
+            "kubernetes.volumes[0].name",
+            "made for containerDefinitions[app].linuxParameters.sharedMemorySize",
+        ),
+        (
             one(json!({"volumesFrom": [{"sourceContainer": "b"}]})),
             "c[app].volumesFrom[0].sourceContainer",
             "no other container",
@@ -417,6 +435,14 @@ fn what_ecs_takes_is_not_refused_for_being_odd() {
                     "volumeMounts": [{"container": "app", "name": "v", "mountPath": "/a/b", "subPath": "c/d"}],
                     "labels": {"a": ""}, "annotations": {"Example.com/Team": "any thing"},
                 }}),
+            ),
+        ),
+        (
+            "a volume has a name that another task's would have been made with",
+            app(
+                &json!({"linuxParameters": {"sharedMemorySize": 1}}),
+                &[],
+                &json!({"volumes": [{"name": "shared-memory"}, {"name": "tmpfs-0-app"}]}),
             ),
         ),
         ("a search domain ends in a dot", one(json!({"dnsSearchDomains": ["Example.com."]}))),
