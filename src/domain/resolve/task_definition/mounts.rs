@@ -158,20 +158,23 @@ pub(super) fn of_members(
     for n in 0..container.volumes_from.len() {
         verdict.note(DeviationCode::ImageVolumesNotShared, member(&container.name, &format!("volumesFrom[{n}]")));
     }
+    // Docker goes through the sources in their order, each with what it has from others, and lets the later one have a path. So here
+    // the last comes first: with `volumesFrom: [a, b]` the stack gives b, then all that b has from others, then a.
     let mut sources = vec![(container, false)];
-    let mut seen = BTreeSet::from([container.name.as_str()]);
+    let mut seen = BTreeSet::new();
     while let Some((source, read_only)) = sources.pop() {
+        if !seen.insert(source.name.as_str()) {
+            continue;
+        }
         for point in &source.mount_points {
             if let Some(mount) = mount(spec, point, read_only) {
                 add(mount);
             }
         }
-        for from in source.volumes_from.iter().rev() {
+        for from in &source.volumes_from {
             let name = from.source_container.as_deref().unwrap_or_default();
             let other = spec.container_definitions.iter().find(|other| other.name == name);
-            if let Some(other) = other.filter(|other| seen.insert(other.name.as_str())) {
-                sources.push((other, read_only || from.read_only == Some(true)));
-            }
+            sources.extend(other.map(|other| (other, read_only || from.read_only == Some(true))));
         }
     }
     mounts
