@@ -146,7 +146,11 @@ pub const MEMBERS: &[Member] = &[
         &[ClaimNeeded],
         "part of the claim's name",
     ),
-    deviates("volumes[].efsVolumeConfiguration.authorizationConfig.iam", &[IamOfNode], "nothing"),
+    deviates(
+        "volumes[].efsVolumeConfiguration.authorizationConfig.iam",
+        &[ClaimNeeded, IamOfNode],
+        "part of the claim's name",
+    ),
     refused("volumes[].s3filesVolumeConfiguration.fileSystemArn", "unless `spec.kubernetes.volumes` has the volume"),
     refused("volumes[].s3filesVolumeConfiguration.rootDirectory", "unless `spec.kubernetes.volumes` has the volume"),
     refused(

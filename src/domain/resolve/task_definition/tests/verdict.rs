@@ -182,7 +182,7 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
                 }}]}),
             ),
             &[
-                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-2b42036ec44deb79b94f5cf86094ef67, for a PersistentVolume of the CSI driver \
+                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-6dea3db1eb6e8c8d729e4cb5c59d7b96, for a PersistentVolume of the CSI driver \
                  efs.csi.aws.com with volumeHandle fs-1 and encryptInTransit true, and the mount options tlsport=3049,iam",
                 "volumes[a].efsVolumeConfiguration.authorizationConfig.iam IamOfNode",
             ],
