@@ -41,6 +41,9 @@ pub const RESTART_POLICIES: &str = key!("restart-policies");
 /// Annotation on a task pod: a JSON object from the Kubernetes names of containers that others wait for, until they have ended or
 /// are HEALTHY, to which of both and how long it may take (`startTimeout`).
 pub const AWAITED: &str = key!("awaited-containers");
+/// Annotation on a task pod: a JSON object from ECS container names to those names of their ports that Kubernetes does not take, and
+/// what these ports are called in the pod (`{"api": {"http_api": "p8080-tcp"}}`).
+pub const PORT_NAMES: &str = key!("port-names");
 /// Annotation on a task pod: a JSON object from ECS container names to their `dockerLabels`.
 pub const DOCKER_LABELS: &str = key!("docker-labels");
 /// Annotation on a Secret or `ExternalSecret` that we make for tasks: what it is made from.

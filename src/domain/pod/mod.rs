@@ -8,6 +8,7 @@ mod escape;
 mod meta;
 mod network;
 mod node;
+mod ports;
 mod probes;
 mod resources;
 pub mod secrets;

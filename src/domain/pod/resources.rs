@@ -60,8 +60,8 @@ mod tests {
     use crate::domain::resolve::features::Features;
     use crate::domain::resolve::task_definition;
 
-    fn millicores(of: &Option<ResourceRequirements>) -> u64 {
-        let cpu = of.as_ref().and_then(|resources| resources.requests.as_ref()?.get("cpu"));
+    fn millicores(of: Option<ResourceRequirements>) -> u64 {
+        let cpu = of.and_then(|resources| resources.requests?.remove("cpu"));
         cpu.map_or(0, |Quantity(cpu)| cpu.strip_suffix('m').unwrap().parse().unwrap())
     }
 
@@ -77,11 +77,11 @@ mod tests {
                 .enumerate()
                 .map(|(n, units)| json!({"name": format!("c{n}"), "image": "i", "cpu": units}))
                 .collect();
-            let task = units.iter().sum::<u32>().max(1) + unused;
+            let task = units.iter().sum::<u32>().max(1).saturating_add(unused);
             let spec = json!({"cpu": task, "containerDefinitions": containers});
             let definition = task_definition::resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap();
-            let of_containers: u64 = definition.main.iter().map(|main| millicores(&container(main))).sum();
-            prop_assert!(of_containers <= millicores(&super::task(&definition)), "{of_containers}");
+            let of_containers: u64 = definition.main.iter().map(|main| millicores(container(main))).sum();
+            prop_assert!(of_containers <= millicores(super::task(&definition)), "{of_containers}");
         }
     }
 }

@@ -271,7 +271,11 @@ pub const MEMBERS: &[Member] = &[
         "bridge: `hostPort`; awsvpc and host: the containerPort",
     ),
     mapped("containerDefinitions[].portMappings[].protocol", "`protocol`"),
-    mapped("containerDefinitions[].portMappings[].name", "the port's `name`, where it is one for Kubernetes"),
+    mapped(
+        "containerDefinitions[].portMappings[].name",
+        "the port's `name`; one that Kubernetes cannot have is `p8080-tcp` there, and in the annotation \
+         `ecs.longshore.dev/port-names`; that of a containerPortRange: nothing",
+    ),
     not_yet("containerDefinitions[].portMappings[].appProtocol", "nothing: only Service Connect goes by it"),
     deviates(
         "containerDefinitions[].portMappings[].containerPortRange",
