@@ -62,12 +62,14 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         let ContainerVolumeMount { container, name, mount_path, sub_path, read_only: _ } = mount;
         let place = |member: &str| format!("kubernetes.volumeMounts[{n}].{member}");
         if !spec.container_definitions.iter().any(|known| known.name == *container) {
-            let message = format!("there is no container {container:?} in this task definition");
+            let message = format!("there is no container {container:?} in this task definition; name one of it");
             problems.push(Problem::new(place("container"), message));
         }
         if !names.contains(&dns_label(name, POD_NAME_MAX)) {
-            problems
-                .push(Problem::new(place("name"), format!("there is no volume {name:?} in spec.kubernetes.volumes")));
+            problems.push(Problem::new(
+                place("name"),
+                format!("there is no volume {name:?} in spec.kubernetes.volumes; add it there"),
+            ));
         }
         if !mounts::is_path(mount_path) {
             problems.push(Problem::new(place("mountPath"), mounts::no_path(mount_path)));
@@ -159,11 +161,11 @@ fn is_name_part(text: &str) -> bool {
 /// Why a value is not one of Kubernetes' types: a member is misspelt, or has another type.
 fn misread<T: DeserializeOwned + Serialize>(value: &Value) -> Option<String> {
     match serde_json::from_value::<T>(value.clone()) {
-        Err(error) => Some(format!("is not as in a pod: {error}")),
+        Err(error) => Some(format!("is not as in a pod: {error}; write it as Kubernetes has it")),
         Ok(read) => {
             let read = serde_json::to_value(read).unwrap_or_default();
             lost("", value, &read)
-                .map(|member| format!("has a member that no pod has: {}", member.trim_start_matches('.')))
+                .map(|member| format!("has a member that no pod has: {}; remove it", member.trim_start_matches('.')))
         }
     }
 }
@@ -210,7 +212,7 @@ mod tests {
         assert_eq!(why(json!({"name": "data", "emptyDir": {"sizeLimit": "1Gi"}, "hostPath": null})), None);
         assert_eq!(
             why(json!({"name": "data", "nfs": {"server": "s", "path": "/", "readonly": true}})),
-            Some("has a member that no pod has: nfs.readonly".to_owned())
+            Some("has a member that no pod has: nfs.readonly; remove it".to_owned())
         );
         assert!(why(json!({"name": "data", "nfs": {"server": 5}})).is_some_and(|why| why.contains("not as in a pod")));
     }

@@ -83,7 +83,7 @@ pub(super) fn bad_volumes_from(container: &ContainerDefinition, containers: &[Co
     for (n, from) in container.volumes_from.iter().enumerate() {
         let source = from.source_container.as_deref().unwrap_or_default();
         let message = if source == container.name || !containers.iter().any(|other| other.name == source) {
-            format!("there is no other container {source:?} in this task definition")
+            format!("there is no other container {source:?} in this task definition; name one of it, or add it")
         } else if takes_volumes_of(source, &container.name, containers) {
             format!("{source:?} takes the volumes of {:?}, be it by others; remove one of the two", container.name)
         } else {

@@ -109,7 +109,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "c[app].portMappings",
             "101 ranges",
         ),
-        (app(&json!({"links": ["db"]}), &[("b", none())], &none()), "c[app].links[0]", "no other container \"db\""),
+        (
+            app(&json!({"links": ["db"]}), &[("b", none())], &none()),
+            "c[app].links[0]",
+            "no other container \"db\" in this task definition; name one",
+        ),
         (app(&json!({"links": ["app"]}), &[("b", none())], &none()), "c[app].links[0]", "no other container \"app\""),
         (app(&json!({"links": ["b:"]}), &[("b", none())], &none()), "c[app].links[0]", "write name or name:alias"),
         (task(json!({"tags": [{"key": "AWS:team"}]})), "tags[0].key", "for AWS"),
@@ -117,7 +121,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
         (task(json!({"tags": [{"key": "a;b"}]})), "tags[0].key", "letters, digits, spaces"),
         (task(json!({"tags": [{"key": "Team"}, {"key": "team"}, {"key": "Team"}]})), "tags[2].key", "already"),
         (one(json!({"environment": [{"name": "A=B", "value": "1"}]})), "c[app].environment[0].name", "without ="),
-        (one(json!({"dnsSearchDomains": ["a_b"]})), "c[app].dnsSearchDomains", "not a DNS name"),
+        (
+            one(json!({"dnsSearchDomains": ["a", "a_b"]})),
+            "c[app].dnsSearchDomains[1]",
+            "write letters, digits and hyphens",
+        ),
         (
             one(json!({"dnsSearchDomains": (0..33).map(|n| format!("d{n}.example")).collect::<Vec<_>>()})),
             "c[app].dnsSearchDomains",
@@ -133,16 +141,16 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "c[b].dnsServers",
             "give all the same",
         ),
-        (one(json!({"dnsServers": ["dns"]})), "c[app].dnsServers", "not an IP address"),
+        (one(json!({"dnsServers": ["10.0.0.1", "dns"]})), "c[app].dnsServers[1]", "write for example 10.0.0.2"),
         (
             one(json!({"extraHosts": [{"hostname": "a_b", "ipAddress": "10.0.0.1"}]})),
             "c[app].extraHosts[0].hostname",
-            "DNS name",
+            "for example db.example.com",
         ),
         (
             one(json!({"extraHosts": [{"hostname": "a", "ipAddress": "b"}]})),
             "c[app].extraHosts[0].ipAddress",
-            "IP address",
+            "write for example 10.0.0.2",
         ),
         (
             one(
@@ -164,9 +172,9 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "not a path from the root",
         ),
         (
-            linux(json!({"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["fast"]}]})),
-            "c[app].linuxParameters.tmpfs[0].mountOptions",
-            "not an option",
+            linux(json!({"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["ro", "fast"]}]})),
+            "c[app].linuxParameters.tmpfs[0].mountOptions[1]",
+            "remove it",
         ),
         (
             one(json!({"dockerSecurityOptions": ["seccomp:unconfined"]})),
@@ -174,8 +182,10 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "cannot be mapped",
         ),
         (
-            one(json!({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]})),
-            "c[app].ulimits",
+            one(
+                json!({"ulimits": [{"name": "core", "softLimit": 0, "hardLimit": 0}, {"name": "nofile", "softLimit": 2, "hardLimit": 1}]}),
+            ),
+            "c[app].ulimits[1]",
             "above the hard limit",
         ),
         (one(json!({"credentialSpecs": ["credentialspec:a"]})), "c[app].credentialSpecs", "Windows"),
@@ -301,7 +311,7 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
         (
             one(json!({"volumesFrom": [{"sourceContainer": "b"}]})),
             "c[app].volumesFrom[0].sourceContainer",
-            "no other container",
+            "name one of it, or add it",
         ),
         (
             app(
@@ -334,11 +344,15 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "kubernetes.labels",
             "set by Longshore",
         ),
-        (task(json!({"kubernetes": {"securityContext": {"fsgroup": 1}}})), "kubernetes.securityContext", "fsgroup"),
+        (
+            task(json!({"kubernetes": {"securityContext": {"fsgroup": 1}}})),
+            "kubernetes.securityContext",
+            "fsgroup; remove it",
+        ),
         (
             task(json!({"kubernetes": {"volumeMounts": [{"container": "app", "name": "a", "mountPath": "/a"}]}})),
             "kubernetes.volumeMounts[0].name",
-            "no volume",
+            "add it there",
         ),
         (
             extra_mount(json!({}), json!([{"mountPath": "etc/web"}])),

@@ -58,7 +58,7 @@ fn a_definition_that_breaks_a_rule_says_where_and_what_to_do() {
         (
             "a container depends on another of the task",
             containers(&[("app", json!({"dependsOn": [{"containerName": "log", "condition": "START"}]}))]),
-            "spec.containerDefinitions[app].dependsOn[0].containerName: there is no container \"log\" in this task definition",
+            "spec.containerDefinitions[app].dependsOn[0].containerName: there is no container \"log\" in this task definition; name one of it, or add it",
         ),
     ] {
         assert_eq!(problems(&change), [expected], "{rule}");
@@ -233,7 +233,7 @@ fn all_problems_are_told_at_once_in_the_order_of_a_registration() {
             "spec.containerDefinitions[app].healthCheck.command",
             "spec.volumes[efs].efsVolumeConfiguration.transitEncryption",
             "spec.containerDefinitions[app].environmentFiles[0].value",
-            "spec.containerDefinitions[app].dnsServers",
+            "spec.containerDefinitions[app].dnsServers[0]",
             "spec.containerDefinitions[app].user",
         ]
     );
