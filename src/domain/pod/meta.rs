@@ -38,8 +38,13 @@ pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, s
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    if let Some(deadline) = probes::deadline(definition) {
-        annotations.insert(labels::HEALTH_CHECK_DEADLINE.to_owned(), deadline.to_string());
+    let deadlines = probes::deadlines(definition);
+    if let Some(last) = deadlines.values().max() {
+        annotations.insert(labels::HEALTH_CHECK_DEADLINE.to_owned(), last.to_string());
+        // Where there is more than one time.
+        if deadlines.values().any(|deadline| deadline != last) {
+            annotate_as_json(&mut annotations, labels::HEALTH_CHECK_DEADLINES, &deadlines);
+        }
     }
     if let Some(node) = node {
         annotations.insert(labels::NODE.to_owned(), node.clone());
