@@ -5,10 +5,19 @@ use serde_json::{Value, json};
 use super::{app, spec};
 use crate::domain::resolve::task_definition::check;
 
-/// Where a definition is refused, and a part of what is said.
-fn refused_for(change: &Value) -> Vec<(String, String)> {
+/// Where a definition is refused, and what is said.
+pub(super) fn refused_for(change: &Value) -> Vec<(String, String)> {
     let found = check(&spec(change)).into_iter();
     found.map(|problem| (problem.member.replace("containerDefinitions", "c"), problem.message)).collect()
+}
+
+/// Each for one member, and with this among what is said.
+pub(super) fn are_refused(rows: &[(Value, &str, &str)]) {
+    for (change, member, part) in rows {
+        let found = refused_for(change);
+        assert_eq!(found.iter().map(|(member, _)| member.as_str()).collect::<Vec<_>>(), [*member], "{change}");
+        assert!(found[0].1.contains(part), "{}", found[0].1);
+    }
 }
 
 #[test]
@@ -19,22 +28,10 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
     let task = |more: Value| app(&json!({}), &[], &more);
     let linux = |more: Value| app(&json!({"linuxParameters": more}), &[], &json!({}));
     let gpu = |more: Value| app(&json!({"resourceRequirements": [more]}), &[], &json!({}));
-    let volume = |more: Value| app(&json!({}), &[], &json!({"volumes": [more]}));
     let port = |mode: &str, more: Value| app(&json!({"portMappings": [more]}), &[], &json!({"networkMode": mode}));
     let ports = |list: &[Value]| one(json!({"portMappings": list}));
     let control =
         |name: &str, task: Value| app(&json!({"systemControls": [{"namespace": name, "value": "1"}]}), &[], &task);
-    // Beside a container b that has a volume at /of-b.
-    let extra_mount = |container: Value, mounts: Value| {
-        let mut mounts = mounts;
-        for mount in mounts.as_array_mut().unwrap() {
-            mount["container"] = json!("app");
-            mount["name"] = json!("extra");
-        }
-        let b = json!({"mountPoints": [{"sourceVolume": "b", "containerPath": "/of-b"}]});
-        let kubernetes = json!({"volumes": [{"name": "extra", "emptyDir": {}}], "volumeMounts": mounts});
-        app(&container, &[("b", b)], &json!({"volumes": [{"name": "b"}], "kubernetes": kubernetes}))
-    };
     let rows: Vec<(Value, &str, &str)> = vec![
         (task(json!({"networkMode": "none"})), "networkMode", "NetworkPolicy"),
         (one(json!({"disableNetworking": true})), "c[app].disableNetworking", "share one network"),
@@ -234,98 +231,6 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "no label of a node",
         ),
         (
-            volume(json!({"name": "a", "s3filesVolumeConfiguration": {"fileSystemArn": "b"}})),
-            "volumes[a].s3filesVolumeConfiguration",
-            "spec.kubernetes.volumes",
-        ),
-        (
-            volume(json!({"name": "a", "fsxWindowsFileServerVolumeConfiguration": {
-                "fileSystemId": "b", "rootDirectory": "c", "authorizationConfig": {"credentialsParameter": "d", "domain": "e"},
-            }})),
-            "volumes[a].fsxWindowsFileServerVolumeConfiguration",
-            "a volume named \"a\" in spec.kubernetes.volumes",
-        ),
-        (
-            volume(json!({"name": "a", "configuredAtLaunch": true, "host": {"sourcePath": "/data"}})),
-            "volumes[a].configuredAtLaunch",
-            "the other configuration",
-        ),
-        (
-            volume(json!({"name": "a", "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "device": "/a"}}})),
-            "volumes[a].dockerVolumeConfiguration",
-            "a bind of none",
-        ),
-        (
-            volume(json!({
-                "name": "a",
-                "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "o": "bind,ro", "device": "/a"}},
-            })),
-            "volumes[a].dockerVolumeConfiguration",
-            "all without ro",
-        ),
-        (
-            volume(json!({
-                "name": "a",
-                "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1, ro", "device": ":/a"}},
-            })),
-            "volumes[a].dockerVolumeConfiguration",
-            "all without ro",
-        ),
-        (
-            volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),
-            "volumes[a].dockerVolumeConfiguration",
-            "spec.kubernetes.volumes",
-        ),
-        (
-            volume(json!({"name": "a", "efsVolumeConfiguration": {
-                "fileSystemId": "b", "rootDirectory": "/c", "transitEncryption": "ENABLED", "authorizationConfig": {"accessPointId": "d"},
-            }})),
-            "volumes[a].efsVolumeConfiguration.rootDirectory",
-            "root of its own",
-        ),
-        (
-            volume(
-                json!({"name": "a", "efsVolumeConfiguration": {"fileSystemId": "b", "authorizationConfig": {"iam": "ENABLED"}}}),
-            ),
-            "volumes[a].efsVolumeConfiguration.transitEncryption",
-            "ENABLED",
-        ),
-        (
-            app(
-                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1}]}}),
-                &[],
-                &json!({"volumes": [{"name": "tmpfs-0-app"}]}),
-            ),
-            "volumes[tmpfs-0-app].name",
-            "made for containerDefinitions[app].linuxParameters.tmpfs[0]",
-        ),
-        (
-            app(
-                &json!({"linuxParameters": {"sharedMemorySize": 1}}),
-                &[],
-                &json!({"kubernetes": {"volumes": [{"name": "shared-memory-app", "emptyDir": {}}]}}),
-            ),
-            "kubernetes.volumes[0].name",
-            "made for containerDefinitions[app].linuxParameters.sharedMemorySize",
-        ),
-        (
-            one(json!({"volumesFrom": [{"sourceContainer": "b"}]})),
-            "c[app].volumesFrom[0].sourceContainer",
-            "name one of it, or add it",
-        ),
-        (
-            app(
-                &json!({"volumesFrom": [{"sourceContainer": "b"}]}),
-                &[
-                    ("b", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
-                    ("c", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
-                ],
-                &none(),
-            ),
-            "c[c].volumesFrom[0].sourceContainer",
-            "no other container \"c\"",
-        ),
-        (
             one(json!({"logConfiguration": {"logDriver": "awsfirelens"}})),
             "c[app].logConfiguration.logDriver",
             "log router",
@@ -339,83 +244,8 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "c[b].restartPolicy",
             "until the container has ended",
         ),
-        (
-            task(json!({"kubernetes": {"labels": {"ecs.longshore.dev/x": "y"}}})),
-            "kubernetes.labels",
-            "set by Longshore",
-        ),
-        (
-            task(json!({"kubernetes": {"securityContext": {"fsgroup": 1}}})),
-            "kubernetes.securityContext",
-            "fsgroup; remove it",
-        ),
-        (
-            task(json!({"kubernetes": {"volumeMounts": [{"container": "app", "name": "a", "mountPath": "/a"}]}})),
-            "kubernetes.volumeMounts[0].name",
-            "add it there",
-        ),
-        (
-            extra_mount(json!({}), json!([{"mountPath": "etc/web"}])),
-            "kubernetes.volumeMounts[0].mountPath",
-            "\"etc/web\"",
-        ),
-        (
-            extra_mount(json!({}), json!([{"mountPath": "/a", "subPath": "../b"}])),
-            "kubernetes.volumeMounts[0].subPath",
-            "inside of the volume",
-        ),
-        (
-            extra_mount(json!({}), json!([{"mountPath": "/a"}, {"mountPath": "/b"}, {"mountPath": "/a/"}])),
-            "kubernetes.volumeMounts[2].mountPath",
-            "the place of kubernetes.volumeMounts[0] already",
-        ),
-        (
-            extra_mount(
-                json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1}]}}),
-                json!([{"mountPath": "/a"}]),
-            ),
-            "kubernetes.volumeMounts[0].mountPath",
-            "the place of the volume \"tmpfs-0-app\" already",
-        ),
-        (
-            extra_mount(json!({"volumesFrom": [{"sourceContainer": "b"}]}), json!([{"mountPath": "/of-b"}])),
-            "kubernetes.volumeMounts[0].mountPath",
-            "the place of the volume \"b\" already",
-        ),
-        (task(json!({"kubernetes": {"labels": {"a b": "c"}}})), "kubernetes.labels", "\"a b\" is not a key"),
-        (task(json!({"kubernetes": {"labels": {"a": "b c"}}})), "kubernetes.labels", "the value \"b c\" of a"),
-        (
-            task(json!({"kubernetes": {"nodeSelector": {"a": "b/c"}}})),
-            "kubernetes.nodeSelector",
-            "the value \"b/c\" of a",
-        ),
-        (
-            task(json!({"kubernetes": {"annotations": {"a/b/c": "d"}}})),
-            "kubernetes.annotations",
-            "\"a/b/c\" is not a key",
-        ),
-        (
-            task(
-                json!({"kubernetes": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}, "runtimePlatform": {"cpuArchitecture": "ARM64"}}),
-            ),
-            "kubernetes.nodeSelector",
-            "by runtimePlatform",
-        ),
     ];
-    for (change, member, part) in rows {
-        let found = refused_for(&change);
-        assert_eq!(found.iter().map(|(member, _)| member.as_str()).collect::<Vec<_>>(), [member], "{change}");
-        assert!(found[0].1.contains(part), "{}", found[0].1);
-    }
-}
-
-#[test]
-fn containers_that_take_each_other_s_volumes_are_refused_each() {
-    let from = |name: &str| json!({"volumesFrom": [{"sourceContainer": name}]});
-    let found = refused_for(&app(&from("b"), &[("b", from("c")), ("c", from("app")), ("d", from("app"))], &json!({})));
-    let members: Vec<&str> = found.iter().map(|(member, _)| member.as_str()).collect();
-    assert_eq!(members, ["app", "b", "c"].map(|name| format!("c[{name}].volumesFrom[0].sourceContainer")));
-    assert_eq!(found[0].1, "\"b\" takes the volumes of \"app\", be it by others; remove one of the two");
+    are_refused(&rows);
 }
 
 #[test]
