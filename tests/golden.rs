@@ -71,7 +71,8 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     };
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
-    let definition = resolve(&spec, Features::ALL).unwrap();
+    let is_older = definition.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("-on-1-33"));
+    let definition = resolve(&spec, if is_older { Features::of_version(33) } else { Features::ALL }).unwrap();
     let mut pod = pod::build(
         &definition,
         &owner,

@@ -141,7 +141,7 @@ pub struct ClusterKubernetes {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleMapping {
-    /// The role, as `taskRoleArn` has it.
+    /// The role: its ARN or its name, whichever of both `taskRoleArn` has.
     #[schemars(length(min = 1, max = 2048))]
     pub role_arn: String,
     /// The ServiceAccount.

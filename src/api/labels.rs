@@ -41,6 +41,9 @@ pub const RESTART_POLICIES: &str = key!("restart-policies");
 /// Annotation on a task pod: a JSON object from the Kubernetes names of containers that others wait for, until they have ended or
 /// are HEALTHY, to which of both and how long it may take (`startTimeout`).
 pub const AWAITED: &str = key!("awaited-containers");
+/// Annotation on a task pod: a JSON object from ECS container names to those names of their ports that Kubernetes does not take, and
+/// what these ports are called in the pod (`{"api": {"http_api": "p8080-tcp"}}`).
+pub const PORT_NAMES: &str = key!("port-names");
 /// Annotation on a task pod: a JSON object from ECS container names to their `dockerLabels`.
 pub const DOCKER_LABELS: &str = key!("docker-labels");
 /// Annotation on a Secret or `ExternalSecret` that we make for tasks: what it is made from.
@@ -53,9 +56,12 @@ pub const DEREGISTER: &str = key!("deregister");
 pub const NODE: &str = key!("node");
 /// Annotation on a task pod that was started to balance the Availability Zones: the zone that it is for.
 pub const ZONE: &str = key!("zone");
-/// Annotation on a task pod: how many seconds after its containers have started a health check that has never passed has failed.
-/// It is there exactly when an essential container has a health check.
+/// Annotation on a task pod: how many seconds after its containers have started a health check that has never passed has failed, be
+/// it the slowest. It is there exactly when an essential container has a health check.
 pub const HEALTH_CHECK_DEADLINE: &str = key!("health-check-deadline");
+/// Annotation on a task pod: a JSON object from the ECS names of its essential containers that have a health check to the same time of
+/// each, where these differ.
+pub const HEALTH_CHECK_DEADLINES: &str = key!("health-check-deadlines");
 /// Annotation on a task pod, put there by the task itself or a person: until when (RFC 3339) neither scale-in nor a deployment
 /// stops the task (ECS's task scale-in protection).
 pub const PROTECTED_UNTIL: &str = key!("protected-until");

@@ -61,12 +61,14 @@ async fn runs(namespace: &Namespace, name: &str, status: &TaskDefinitionStatus) 
     assert!(deleted.status.success(), "{}\n{now}\n{}", stderr(&deleted), namespace.log());
 }
 
-/// Whether there has to be something of AWS's, which this cluster has no mapping for.
-fn takes_secrets(container: &ContainerDefinition) -> bool {
-    let credentials = container.repository_credentials.as_ref();
-    !container.secrets.is_empty()
-        || !container.environment_files.is_empty()
-        || credentials.is_some_and(|credentials| !credentials.credentials_parameter.is_empty())
+/// What a container takes of AWS's, which this cluster has no mapping for, each with a key of the Secret `given` that will do for it.
+fn taken(container: &ContainerDefinition) -> Vec<Value> {
+    let mapping = |from: &str, key: &str| json!({ "from": from, "name": "given", "key": key });
+    let secrets = container.secrets.iter().map(|secret| mapping(&secret.value_from, "value"));
+    let files = container.environment_files.iter().map(|file| mapping(&file.value, "file"));
+    let credentials = container.repository_credentials.iter().map(|credentials| &credentials.credentials_parameter);
+    let credentials = credentials.filter(|parameter| !parameter.is_empty());
+    secrets.chain(files).chain(credentials.map(|parameter| mapping(parameter, "credentials"))).collect()
 }
 
 /// A service of the family waits for what its tasks take, and says so.
@@ -98,9 +100,11 @@ async fn the_samples_become_active_revisions_and_every_service_of_them_runs() {
 }
 
 #[tokio::test]
-async fn every_real_definition_becomes_an_active_revision_and_runs_or_waits_for_its_secrets() {
+async fn every_real_definition_becomes_an_active_revision_and_runs_once_its_secrets_are_mapped() {
     let namespace = Namespace::new("real").await;
     namespace.apply_default_cluster();
+    let credentials = r#"{"username": "of", "password": "nobody"}"#;
+    namespace.store("given", &[("value", "given"), ("file", "GIVEN=1"), ("credentials", credentials)]).await;
     let (mut registered, mut ran, mut waited) = (0, 0, 0);
     for definition in definitions().into_iter().filter(crate::taskdefs::Definition::is_valid) {
         // The name of a file is not always one that a cluster's folder can have twice.
@@ -109,17 +113,18 @@ async fn every_real_definition_becomes_an_active_revision_and_runs_or_waits_for_
         let status = active(&namespace, &name).await;
         registered += 1;
         let revision: TaskDefinition = namespace.api().get(&name).await.unwrap();
-        if revision.spec.container_definitions.iter().any(takes_secrets) {
+        let taken: Vec<Value> = revision.spec.container_definitions.iter().flat_map(taken).collect();
+        if !taken.is_empty() {
             waits(&namespace, &name, &status).await;
             waited += 1;
-            continue;
         }
         // AWS's validator takes a container without an image; its scheduler has nothing to run either.
         if revision.spec.container_definitions.iter().all(|container| container.image.is_some()) {
+            namespace.apply("Cluster", "default", &json!({ "kubernetes": { "secretMappings": taken } }));
             runs(&namespace, &name, &status).await;
             ran += 1;
         }
     }
-    println!("{registered} real definitions registered; {ran} of them ran, {waited} wait for their secrets");
+    println!("{registered} real definitions registered; {ran} of them ran, {waited} once their secrets were mapped");
     assert!(registered == 0 || ran > 0);
 }

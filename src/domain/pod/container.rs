@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    Container as PodContainer, ContainerPort, ContainerRestartRule, ContainerRestartRuleOnExitCodes, EnvVar,
+    Container as PodContainer, ContainerRestartRule, ContainerRestartRuleOnExitCodes, EnvVar,
     Lifecycle as PodLifecycle, LifecycleHandler, SleepAction,
 };
 
-use crate::api::{ContainerImage, ImagePullPolicy, TransportProtocol};
+use crate::api::{ContainerImage, ImagePullPolicy};
 use crate::domain::pod::escape::{literal, literals};
-use crate::domain::pod::{probes, resources, security, volumes};
+use crate::domain::pod::{ports, probes, resources, security, volumes};
 use crate::domain::resolve::dependencies::Role;
 use crate::domain::resolve::task_definition::{Container, Lifecycle};
 
@@ -31,7 +31,7 @@ pub(super) fn build(
         args: given(literals(&container.command)),
         working_dir: container.working_directory.clone(),
         env: Some(environment(container)).filter(|env| !env.is_empty()),
-        ports: Some(ports(container)).filter(|ports| !ports.is_empty()),
+        ports: Some(ports::build(container)).filter(|ports| !ports.is_empty()),
         resources: resources::container(container),
         readiness_probe: probes::readiness(container),
         startup_probe: probes::startup(container),
@@ -107,49 +107,6 @@ fn environment(container: &Container) -> Vec<EnvVar> {
         }
     }
     env
-}
-
-fn ports(container: &Container) -> Vec<ContainerPort> {
-    let mut ports: Vec<ContainerPort> = Vec::new();
-    for port in &container.ports {
-        let (number, protocol) = (i32::from(port.number), protocol(port.protocol));
-        let taken = |name: &str| ports.iter().any(|other| other.name.as_deref() == Some(name));
-        let name = port.name.as_deref().filter(|name| is_service_name(name) && !taken(name));
-        // Kubernetes takes a port once; in ECS two host ports may lead to one container port.
-        let host = port.host.map(i32::from);
-        let known = |other: &ContainerPort| {
-            (other.container_port, other.protocol.as_deref(), other.host_port) == (number, Some(protocol), host)
-        };
-        if !ports.iter().any(known) {
-            ports.push(ContainerPort {
-                container_port: number,
-                host_port: host,
-                protocol: Some(protocol.to_owned()),
-                name: name.map(str::to_owned),
-                ..ContainerPort::default()
-            });
-        }
-    }
-    ports
-}
-
-fn protocol(protocol: TransportProtocol) -> &'static str {
-    match protocol {
-        TransportProtocol::Tcp => "TCP",
-        TransportProtocol::Udp => "UDP",
-    }
-}
-
-/// Whether Kubernetes takes a port's name: at most 15 lower-case letters, digits and single hyphens, with a letter among them
-/// (RFC 6335). ECS allows 64 characters and underscores; a name that does not fit is left out, nothing depends on it.
-fn is_service_name(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=15).contains(&name.len())
-        && name.chars().all(legal)
-        && name.chars().any(|c| c.is_ascii_lowercase())
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-        && !name.contains("--")
 }
 
 #[cfg(test)]

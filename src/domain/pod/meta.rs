@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::api::names::label_value;
 use crate::api::{API_VERSION, labels};
-use crate::domain::pod::{ServiceOwner, probes};
+use crate::domain::pod::{ServiceOwner, ports, probes};
 use crate::domain::resolve::dependencies::Role;
 use crate::domain::resolve::task_definition::{Container, ResolvedTaskDefinition};
 use crate::domain::service::Start;
@@ -38,8 +38,13 @@ pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, s
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    if let Some(deadline) = probes::deadline(definition) {
-        annotations.insert(labels::HEALTH_CHECK_DEADLINE.to_owned(), deadline.to_string());
+    let deadlines = probes::deadlines(definition);
+    if let Some(last) = deadlines.values().max() {
+        annotations.insert(labels::HEALTH_CHECK_DEADLINE.to_owned(), last.to_string());
+        // Where there is more than one time.
+        if deadlines.values().any(|deadline| deadline != last) {
+            annotate_as_json(&mut annotations, labels::HEALTH_CHECK_DEADLINES, &deadlines);
+        }
     }
     if let Some(node) = node {
         annotations.insert(labels::NODE.to_owned(), node.clone());
@@ -48,6 +53,7 @@ pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, s
         annotations.insert(labels::ZONE.to_owned(), zone.to_string());
     }
     annotate_as_json(&mut annotations, labels::CONTAINER_NAMES, &renamed);
+    annotate_as_json(&mut annotations, labels::PORT_NAMES, &port_names(definition));
     annotate_as_json(&mut annotations, labels::RESTART_POLICIES, &restart_policies(definition));
     annotate_as_json(&mut annotations, labels::AWAITED, &awaited(definition));
     annotate_as_json(&mut annotations, labels::DOCKER_LABELS, &docker_labels(definition));
@@ -109,6 +115,11 @@ fn awaited(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, Awaited> {
         awaited.insert(container.name.pod.as_str(), Awaited { by, until, seconds });
     }
     awaited
+}
+
+fn port_names(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, BTreeMap<&str, String>> {
+    let names = containers(definition).map(|container| (container.name.ecs.as_str(), ports::renamed(container)));
+    names.filter(|(_, renamed)| !renamed.is_empty()).collect()
 }
 
 fn docker_labels(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, BTreeMap<&str, &str>> {

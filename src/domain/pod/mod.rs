@@ -8,10 +8,12 @@ mod escape;
 mod meta;
 mod network;
 mod node;
+mod ports;
 mod probes;
 mod resources;
 pub mod secrets;
 mod security;
+mod service_account;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -40,7 +42,7 @@ pub struct ServiceOwner {
     pub cluster: String,
     /// Seconds between the end of new connections to a task and its stop signal.
     pub deregistration_delay: u32,
-    /// The ServiceAccounts that the cluster has for task roles.
+    /// The ServiceAccounts that the cluster has for task roles, by ARN or name of the role.
     pub service_accounts: BTreeMap<String, String>,
     /// The volumes that the task definition leaves to the service.
     pub volume_configurations: Vec<ServiceVolumeConfiguration>,
@@ -62,7 +64,7 @@ pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &
         restart_policy: Some("Never".to_owned()),
         enable_service_links: Some(false),
         automount_service_account_token: Some(given.automount_service_account_token.unwrap_or(false)),
-        service_account_name: service_account(definition, owner),
+        service_account_name: service_account::of(definition, &owner.service_accounts),
         termination_grace_period_seconds: Some(i64::from(grace_period)),
         resources: resources::task(definition),
         init_containers: list(init),
@@ -85,12 +87,6 @@ pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &
 
 fn list<T>(items: Vec<T>) -> Option<Vec<T>> {
     Some(items).filter(|items| !items.is_empty())
-}
-
-/// The one that the task definition names, or the one that its cluster has for the role.
-fn service_account(definition: &ResolvedTaskDefinition, owner: &ServiceOwner) -> Option<String> {
-    let named = definition.extension.given.service_account_name.as_ref();
-    named.or_else(|| owner.service_accounts.get(definition.task_role.as_ref()?)).cloned()
 }
 
 /// Kubernetes stops all main containers at once, then the sidecars one by one, within one period for all: the longest stop

@@ -3,6 +3,8 @@
 //! An ECS health check never kills a container, it only makes the task UNHEALTHY: so it is a readiness probe, never a liveness
 //! probe. Only essential containers count towards the health of a task.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{ExecAction, Probe};
 
 use crate::api::HealthCheck;
@@ -24,15 +26,17 @@ pub(super) fn readiness(container: &Container) -> Option<Probe> {
     Some(probe(check, interval(check), retries))
 }
 
-/// How many seconds after the start of a task's containers its health checks have failed if they have never passed: "the health
-/// check can fail retries times", once an interval, and failures in the start period do not count.
-pub(super) fn deadline(definition: &ResolvedTaskDefinition) -> Option<i32> {
+/// How many seconds after the start of a task's containers the health check of each has failed if it has never passed, by the
+/// container's ECS name: "the health check can fail retries times", once an interval, and failures in the start period do not count.
+pub(super) fn deadlines(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, i32> {
     let containers = definition.init.iter().chain(&definition.main).filter(|container| container.essential);
     let deadline = |check: &HealthCheck| {
         let retries = check.retries.unwrap_or(RETRIES_DEFAULT);
         check.start_period.unwrap_or(0).saturating_add(interval(check).saturating_mul(retries))
     };
-    containers.filter_map(|container| container.health_check.as_ref()).map(deadline).max()
+    containers
+        .filter_map(|container| Some((&*container.name.ecs, deadline(container.health_check.as_ref()?))))
+        .collect()
 }
 
 /// The probe that holds back the containers that wait until this one is HEALTHY. It never gives up: giving up would kill the

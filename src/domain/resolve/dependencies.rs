@@ -63,7 +63,10 @@ pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrd
             match target.and_then(|target| Some((target, containers.get(target)?))) {
                 None => problems.push(Problem::new(
                     format!("{member}.containerName"),
-                    format!("there is no container {:?} in this task definition", dependency.container_name),
+                    format!(
+                        "there is no container {:?} in this task definition; name one of it, or add it",
+                        dependency.container_name
+                    ),
                 )),
                 Some((target, definition)) => {
                     problems.extend(broken_rule(&member, dependency.condition, definition));

@@ -9,9 +9,15 @@ use crate::domain::resolve::Problem;
 pub struct CpuUnits(pub u32);
 
 impl CpuUnits {
-    /// Kubernetes' unit: thousandths of a core, rounded up. 256 units are 250m.
-    pub fn millicores(self) -> u64 {
+    /// What a task may use in Kubernetes' unit, thousandths of a core, rounded up: 256 units are 250m.
+    pub fn millicores_of_task(self) -> u64 {
         u64::from(self.0).saturating_mul(1000).div_ceil(1024)
+    }
+
+    /// What a container asks for, rounded down, and 1m at least: 480 and 32 units fit into a task of 512 (500m) as 468m and 31m, where
+    /// 469m and 32m would not, and the API server would refuse the pod.
+    pub fn millicores_of_container(self) -> u64 {
+        (u64::from(self.0).saturating_mul(1000) / 1024).max(1)
     }
 
     /// Reads a task's `cpu`: `512`, `"512"`, `"1 vCPU"`, `".5 vcpu"`.
@@ -110,7 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn cpu_units_round_up_to_millicores() {
-        assert_eq!([1, 128, 256, 1024].map(|units| CpuUnits(units).millicores()), [1, 125, 250, 1000]);
+    fn cpu_units_round_up_for_a_task_and_down_for_a_container() {
+        let units = [1, 32, 128, 480, 1024].map(CpuUnits);
+        assert_eq!(units.map(CpuUnits::millicores_of_task), [1, 32, 125, 469, 1000]);
+        assert_eq!(units.map(CpuUnits::millicores_of_container), [1, 31, 125, 468, 1000]);
     }
 }

@@ -280,8 +280,10 @@ fn secrets_manager_value(text: &str, arn: &Arn<'_>) -> Result<SecretsManagerValu
     Ok(SecretsManagerValue { secret, place: Some(arn.place(text)?), json_key, version })
 }
 
+/// Letters, digits and `/_+=.@-`; and `!`, which AWS alone may write: `rds!db-3ce19e76-…` is the secret that RDS makes for the master
+/// user of a database.
 fn secret_name(text: &str) -> Result<String, ValueFromError> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c);
     let is_name = !text.is_empty() && text.len() <= 512 && text.chars().all(legal);
     is_name.then(|| text.to_owned()).ok_or_else(|| ValueFromError::Secret(text.to_owned()))
 }

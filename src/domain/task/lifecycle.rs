@@ -1,5 +1,7 @@
 //! From the state of a pod's containers to the state of the task.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::task::health::{Checks, Gate, Target};
@@ -38,8 +40,10 @@ pub struct PodStatus {
     pub unschedulable_since: Option<Timestamp>,
     /// Since when its node has not mounted its volumes and set up its network, where it is at that.
     pub unprepared_since: Option<Timestamp>,
-    /// How long after its start a health check that has never passed has failed. None without health check.
+    /// How long after its start a health check that has never passed has failed, be it the slowest. None without health check.
     pub health_check_deadline: Option<SignedDuration>,
+    /// The same for each container that has one, where they differ.
+    pub health_check_deadlines: BTreeMap<String, SignedDuration>,
     /// What others than the kubelet have to say before it is ready.
     pub gates: ReadinessGates,
     /// The pod's own reason and message, set by kubelet or controllers (`Evicted`, `NodeLost`, …).
@@ -246,7 +250,7 @@ fn checks(pod: &PodStatus) -> Checks {
         // That of a pod which is not Ready for a container that has finished says at most that it has been Ready before.
         passing_changed_at: pod.ready_changed_at.filter(|_| !(is_excused && passing)),
         targets: pod.gates.targets.clone(),
-        gate: match pod.health_check_deadline {
+        gate: match health_check_deadline(pod) {
             // Where nothing is heard of a kubelet, Kubernetes says of its pods that they are not Ready, and of their containers nothing.
             _ if !pod.ready && pod.containers_ready && !pod.gates.closed => Gate::Agent,
             // Of both, it is up to the targets once the checks pass.
@@ -255,6 +259,14 @@ fn checks(pod: &PodStatus) -> Checks {
             Some(_) | None => Gate::Running,
         },
     }
+}
+
+/// When the first of those checks has failed that do not pass: "UNHEALTHY-One or more essential containers have failed their health
+/// check". One that may take 300 seconds does not keep one that had 15 from being found out.
+fn health_check_deadline(pod: &PodStatus) -> Option<SignedDuration> {
+    let unready = pod.containers.iter().filter(|container| !container.ready);
+    let first = unready.filter_map(|container| pod.health_check_deadlines.get(&container.name)).min();
+    first.copied().or(pod.health_check_deadline)
 }
 
 #[cfg(test)]

@@ -34,8 +34,10 @@ pub enum StartFailureKind {
     CannotConfigure,
     /// The node cannot mount the task's volumes, or set its network up.
     NotPrepared,
-    /// The runtime cannot make or start the container.
+    /// The runtime cannot make the container.
     CannotCreate,
+    /// It has made it and cannot start it.
+    CannotStart,
     /// A container that others wait for takes longer than its `startTimeout`.
     StartTimeout,
     /// A container has exited that others still wait for to be HEALTHY.
@@ -55,9 +57,15 @@ impl StartFailure {
             let ContainerState::Waiting { reason: Some(reason), message } = &container.state else { return None };
             let kind = match reason.as_str() {
                 "InvalidImageName" => StartFailureKind::InvalidImageName,
-                "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => StartFailureKind::CannotPull,
+                "ErrImagePull"
+                | "ImagePullBackOff"
+                | "ErrImageNeverPull"
+                | "ImageInspectError"
+                | "RegistryUnavailable"
+                | "SignatureValidationFailed" => StartFailureKind::CannotPull,
                 "CreateContainerConfigError" => StartFailureKind::CannotConfigure,
-                "CreateContainerError" | "RunContainerError" => StartFailureKind::CannotCreate,
+                "CreateContainerError" | "PreCreateHookError" => StartFailureKind::CannotCreate,
+                "RunContainerError" | "PreStartHookError" | "PostStartHookError" => StartFailureKind::CannotStart,
                 _ => return None,
             };
             Some(Self { kind, message: message.clone().unwrap_or_else(|| reason.clone()), since: None })
@@ -105,7 +113,9 @@ impl StartFailure {
             StartFailureKind::InvalidImageName
             | StartFailureKind::StartTimeout
             | StartFailureKind::DependencyExited => SignedDuration::ZERO,
-            StartFailureKind::CannotPull | StartFailureKind::CannotCreate => SignedDuration::from_secs(30),
+            StartFailureKind::CannotPull | StartFailureKind::CannotCreate | StartFailureKind::CannotStart => {
+                SignedDuration::from_secs(30)
+            }
             StartFailureKind::CannotConfigure => SignedDuration::from_mins(2),
             StartFailureKind::NotPrepared => SignedDuration::from_mins(5),
             StartFailureKind::Unplaced => return None,
@@ -125,7 +135,8 @@ impl StartFailure {
         let prefix = match self.kind {
             StartFailureKind::InvalidImageName | StartFailureKind::CannotPull => "CannotPullContainerError",
             StartFailureKind::CannotConfigure | StartFailureKind::NotPrepared => "ResourceInitializationError",
-            StartFailureKind::CannotCreate | StartFailureKind::StartTimeout | StartFailureKind::DependencyExited => {
+            StartFailureKind::CannotCreate => "CannotCreateContainerError",
+            StartFailureKind::CannotStart | StartFailureKind::StartTimeout | StartFailureKind::DependencyExited => {
                 "CannotStartContainerError"
             }
             StartFailureKind::Unplaced => "unable to place a task",
@@ -142,13 +153,14 @@ mod tests {
     #[test]
     fn what_kubernetes_tries_for_ever_fails_in_the_words_of_ecs() {
         use StartFailureKind::{
-            CannotConfigure, CannotCreate, CannotPull, DependencyExited, InvalidImageName, NotPrepared, StartTimeout,
-            Unplaced,
+            CannotConfigure, CannotCreate, CannotPull, CannotStart, DependencyExited, InvalidImageName, NotPrepared,
+            StartTimeout, Unplaced,
         };
         for (kind, seconds, counted, reason) in [
             (InvalidImageName, Some(0), None, "CannotPullContainerError: why"),
             (CannotPull, Some(30), None, "CannotPullContainerError: why"),
-            (CannotCreate, Some(30), None, "CannotStartContainerError: why"),
+            (CannotCreate, Some(30), None, "CannotCreateContainerError: why"),
+            (CannotStart, Some(30), None, "CannotStartContainerError: why"),
             (CannotConfigure, Some(120), None, "ResourceInitializationError: why"),
             (NotPrepared, Some(300), None, "ResourceInitializationError: why"),
             (StartTimeout, Some(0), None, "CannotStartContainerError: why"),
@@ -162,11 +174,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_others_wait_for_has_its_start_timeout_from_its_own_start() {
-        use AwaitedState::{Ended, Healthy};
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let container = |name: &str, state, started, restarts| ContainerFact {
+    fn container(name: &str, state: ContainerState, started: bool, restarts: i32) -> ContainerFact {
+        ContainerFact {
             name: name.to_owned(),
             essential: false,
             role: ContainerRole::Init,
@@ -178,7 +187,42 @@ mod tests {
             started,
             restart: None,
             awaited: None,
-        };
+        }
+    }
+
+    /// Each reason for which a kubelet says that a container waits though it has tried. What it says besides is that it is at work
+    /// (`ContainerCreating`, `PodInitializing`), or that it waits before it starts the container again (`CrashLoopBackOff`).
+    #[test]
+    fn whatever_a_kubelet_tries_again_fails_some_day() {
+        for (reason, begins) in [
+            ("InvalidImageName", Some("CannotPullContainerError")),
+            ("ErrImagePull", Some("CannotPullContainerError")),
+            ("ImagePullBackOff", Some("CannotPullContainerError")),
+            ("ErrImageNeverPull", Some("CannotPullContainerError")),
+            ("ImageInspectError", Some("CannotPullContainerError")),
+            ("RegistryUnavailable", Some("CannotPullContainerError")),
+            ("SignatureValidationFailed", Some("CannotPullContainerError")),
+            ("CreateContainerConfigError", Some("ResourceInitializationError")),
+            ("PreCreateHookError", Some("CannotCreateContainerError")),
+            ("CreateContainerError", Some("CannotCreateContainerError")),
+            ("PreStartHookError", Some("CannotStartContainerError")),
+            ("RunContainerError", Some("CannotStartContainerError")),
+            ("PostStartHookError", Some("CannotStartContainerError")),
+            ("ContainerCreating", None),
+            ("PodInitializing", None),
+            ("CrashLoopBackOff", None),
+        ] {
+            let state = ContainerState::Waiting { reason: Some(reason.to_owned()), message: None };
+            let pod = PodStatus { containers: vec![container("app", state, false, 0)], ..PodStatus::default() };
+            let failure = StartFailure::of(&pod).map(|failure| failure.reason());
+            assert_eq!(failure, begins.map(|begins| format!("{begins}: {reason}")));
+        }
+    }
+
+    #[test]
+    fn what_others_wait_for_has_its_start_timeout_from_its_own_start() {
+        use AwaitedState::{Ended, Healthy};
+        let at = |second| Timestamp::from_second(second).unwrap();
         let running = || ContainerState::Running { since: Some(at(100)) };
         let db = |until, seconds, started, restarts| {
             let awaited = Awaited { by: vec!["migrate".to_owned()], until, seconds };

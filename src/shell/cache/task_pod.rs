@@ -275,6 +275,7 @@ impl TaskPod {
             condition("PodScheduled").filter(|scheduled| scheduled.reason.as_deref() == Some("Unschedulable"));
         let unprepared = condition("PodReadyToStartContainers").filter(|prepared| !prepared.is_true());
         let deadline = annotations.get(labels::HEALTH_CHECK_DEADLINE).and_then(|seconds| seconds.parse().ok());
+        let deadlines = self.read::<i64>(labels::HEALTH_CHECK_DEADLINES).into_iter();
         PodStatus {
             phase: match status.phase.as_str() {
                 "Running" => PodPhase::Running,
@@ -288,6 +289,9 @@ impl TaskPod {
             unschedulable_since: unplaced.and_then(PodCondition::changed_at),
             unprepared_since: unprepared.and_then(PodCondition::changed_at),
             health_check_deadline: deadline.map(SignedDuration::from_secs),
+            health_check_deadlines: deadlines
+                .map(|(name, seconds)| (name, SignedDuration::from_secs(seconds)))
+                .collect(),
             gates: ReadinessGates {
                 of_targets: gates.clone().chain(types).any(|gate| gate.starts_with(TARGET_HEALTH)),
                 targets: status.conditions.iter().filter_map(PodCondition::target).collect(),

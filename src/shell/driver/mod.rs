@@ -397,3 +397,23 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::secrets::content::Values;
+
+    /// What a panic says is logged, and whoever writes it may put into it whatever is at hand.
+    #[tokio::test]
+    async fn a_pass_that_panics_over_a_secret_tells_nothing_of_its_value() {
+        let values: Values = BTreeMap::from([("password".to_owned(), b"canary".to_vec().into())]);
+        let pass = async move { if values.is_empty() { Ok(()) } else { panic!("no use for {values:?}") } };
+        let error = guarded(pass).await.unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(told.contains("the pass panicked: no use for {\"password\": "), "{told}");
+        let as_bytes = format!("{:?}", b"canary");
+        assert!(!told.contains("canary") && !told.contains(as_bytes.trim_matches(['[', ']'])), "{told}");
+    }
+}

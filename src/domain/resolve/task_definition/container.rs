@@ -1,15 +1,15 @@
 //! One container of a task.
 
-use crate::api::{ContainerDefinition, ContainerVolumeMount, HealthCheck, TaskDefinitionSpec, VersionConsistency};
+use crate::api::{ContainerDefinition, HealthCheck, TaskDefinitionSpec, VersionConsistency};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::dependencies::{Role, StartOrder};
 use crate::domain::resolve::features::Features;
 use crate::domain::resolve::size::{CpuUnits, MiB};
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
 use crate::domain::resolve::task_definition::lifecycle::{self, Lifecycle};
+use crate::domain::resolve::task_definition::mounts::{self, Mount};
 use crate::domain::resolve::task_definition::ports::{self, Port};
 use crate::domain::resolve::task_definition::security::{self, Security};
-use crate::domain::resolve::task_definition::volumes::{self, Mount};
 use crate::domain::resolve::task_definition::{PodName, images, logging, member, positive, processes, sizes};
 
 /// "The Docker … daemon reserves a minimum of 6 MiB of memory for a container": the agent makes that of less.
@@ -96,9 +96,9 @@ pub(super) fn resolve(
         command,
         environment,
         environment_files: _, // secret_references
-        mount_points: _,      // volumes
-        volumes_from: _,      // volumes
-        linux_parameters: _,  // processes, security, volumes
+        mount_points: _,      // mounts
+        volumes_from: _,      // mounts
+        linux_parameters: _,  // processes, security, mounts
         secrets: _,           // secret_references
         depends_on: _,        // start_order
         start_timeout: _,     // lifecycle
@@ -158,25 +158,12 @@ pub(super) fn resolve(
         ephemeral_storage_gib: None,
         gpus: sizes::gpus_of(definition),
         health_check: health_check.clone(),
-        mounts: [volumes::mounts(spec, definition, verdict), given_mounts(spec, name)].concat(),
+        mounts: mounts::resolve(spec, definition, verdict),
         security: security::resolve(definition),
         interactive: *interactive == Some(true),
         pseudo_terminal: *pseudo_terminal == Some(true),
         docker_labels: docker_labels.clone().into_iter().collect(),
     })
-}
-
-/// The mounts that `spec.kubernetes` adds.
-fn given_mounts(spec: &TaskDefinitionSpec, container: &str) -> Vec<Mount> {
-    let mounts = spec.kubernetes.iter().flat_map(|kubernetes| &kubernetes.volume_mounts);
-    let of_container = mounts.filter(|mount| mount.container == container);
-    let mount = |mount: &ContainerVolumeMount| Mount {
-        volume: PodName::new(&mount.name),
-        path: mount.mount_path.clone(),
-        sub_path: mount.sub_path.clone(),
-        read_only: mount.read_only == Some(true),
-    };
-    of_container.map(mount).collect()
 }
 
 fn note_repeated_variables(definition: &ContainerDefinition, verdict: &mut Verdict) {

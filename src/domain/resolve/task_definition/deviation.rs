@@ -119,6 +119,7 @@ codes! {
     PodWide: "the member acts on every container of the task",
     NoCopyUp: "the volume begins empty and writable for everybody; Docker copies what the image has at the place where it is first mounted",
     VolumeLabelsIgnored: "the labels of the volume are kept nowhere",
+    VolumeOptionsIgnored: "these options have no effect on the volume: it is mounted as the node mounts it",
     ClaimNeeded: "the volume is a PersistentVolumeClaim that somebody has to make; until then tasks stay PENDING",
     IamOfNode: "the file system is mounted with the identity of the node's driver, not with the task role",
     StorageClassNeeded: "the volume is made by the StorageClass that is named like the service's volumeType, or by the default one; one with a snapshotId, from the VolumeSnapshot that has that name",

@@ -12,7 +12,7 @@ use crate::domain::resolve::task_definition::deviation::DeviationCode::{
     ProxyIgnored, RepeatedVariable, RestartBackOff, RestartPolicyIgnored, SharedNetwork, SidecarRestarts,
     StartImpliesComplete, StartSerialized, StopTimeoutShared, StorageClassNeeded, SwapIgnored,
     TaskRoleByServiceAccount, TaskSizeNotEnforced, TmpfsOptionsIgnored, UlimitsIgnored, UnsafeSysctl,
-    VolumeLabelsIgnored,
+    VolumeLabelsIgnored, VolumeOptionsIgnored,
 };
 
 /// A member of a task definition that has none below it.
@@ -123,14 +123,18 @@ pub const MEMBERS: &[Member] = &[
         &[ClaimNeeded],
         "nothing: the claim has to be made either way",
     ),
-    mapped(
+    deviates(
         "volumes[].dockerVolumeConfiguration.driver",
-        "local; others are refused unless `spec.kubernetes.volumes` has the volume",
+        &[ClaimNeeded],
+        "local; others are refused unless the scope is shared, where the claim stands for it, or `spec.kubernetes.volumes` has the \
+         volume",
     ),
-    mapped(
+    deviates(
         "volumes[].dockerVolumeConfiguration.driverOpts",
-        "type tmpfs: `emptyDir` in memory; type nfs: `nfs`; type none with the option bind: `hostPath`; others are refused, and so \
-         is the option ro (say `readOnly` where the volume is mounted)",
+        &[VolumeOptionsIgnored, ClaimNeeded],
+        "type tmpfs: `emptyDir` in memory, with size as `sizeLimit`; type nfs: `nfs`, with addr; type none with the option bind: \
+         `hostPath`; others are refused, and so is the option ro (say `readOnly` where the volume is mounted); scope shared: the \
+         claim stands for all",
     ),
     deviates("volumes[].dockerVolumeConfiguration.labels", &[VolumeLabelsIgnored], "nothing"),
     deviates("volumes[].efsVolumeConfiguration.fileSystemId", &[ClaimNeeded], "a PersistentVolumeClaim named after it"),
@@ -142,7 +146,11 @@ pub const MEMBERS: &[Member] = &[
         &[ClaimNeeded],
         "part of the claim's name",
     ),
-    deviates("volumes[].efsVolumeConfiguration.authorizationConfig.iam", &[IamOfNode], "nothing"),
+    deviates(
+        "volumes[].efsVolumeConfiguration.authorizationConfig.iam",
+        &[ClaimNeeded, IamOfNode],
+        "part of the claim's name",
+    ),
     refused("volumes[].s3filesVolumeConfiguration.fileSystemArn", "unless `spec.kubernetes.volumes` has the volume"),
     refused("volumes[].s3filesVolumeConfiguration.rootDirectory", "unless `spec.kubernetes.volumes` has the volume"),
     refused(
@@ -263,7 +271,11 @@ pub const MEMBERS: &[Member] = &[
         "bridge: `hostPort`; awsvpc and host: the containerPort",
     ),
     mapped("containerDefinitions[].portMappings[].protocol", "`protocol`"),
-    mapped("containerDefinitions[].portMappings[].name", "the port's `name`, where it is one for Kubernetes"),
+    mapped(
+        "containerDefinitions[].portMappings[].name",
+        "the port's `name`; one that Kubernetes cannot have is `p8080-tcp` there, and in the annotation \
+         `ecs.longshore.dev/port-names`; that of a containerPortRange: nothing",
+    ),
     not_yet("containerDefinitions[].portMappings[].appProtocol", "nothing: only Service Connect goes by it"),
     deviates(
         "containerDefinitions[].portMappings[].containerPortRange",
@@ -326,7 +338,10 @@ pub const MEMBERS: &[Member] = &[
         &[InitProcessIgnored],
         "with pidMode task the pause process reaps",
     ),
-    mapped("containerDefinitions[].linuxParameters.sharedMemorySize", "an `emptyDir` in memory at /dev/shm"),
+    mapped(
+        "containerDefinitions[].linuxParameters.sharedMemorySize",
+        "an `emptyDir` in memory at /dev/shm; with ipcMode task one of the largest size for all containers, with host none, as on ECS",
+    ),
     mapped("containerDefinitions[].linuxParameters.tmpfs[].containerPath", "an `emptyDir` in memory"),
     mapped("containerDefinitions[].linuxParameters.tmpfs[].size", "its `sizeLimit`"),
     deviates("containerDefinitions[].linuxParameters.tmpfs[].mountOptions", &[TmpfsOptionsIgnored], "ro: `readOnly`"),

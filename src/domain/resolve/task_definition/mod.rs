@@ -5,6 +5,7 @@
 
 mod container;
 mod deviation;
+mod docker_volumes;
 mod efs;
 mod extension;
 mod fargate;
@@ -12,6 +13,7 @@ mod images;
 mod lifecycle;
 mod logging;
 mod members;
+mod mounts;
 mod networking;
 mod normalise;
 mod platform;
@@ -36,6 +38,7 @@ pub use deviation::{Deviation, DeviationCode, Verdict};
 pub use extension::Extension;
 pub use lifecycle::{Lifecycle, Restart};
 pub use members::{MEMBERS, Member, Treatment, not_implemented_members};
+pub use mounts::Mount;
 pub use networking::{Hostname, Network};
 pub use normalise::{family, normalise};
 pub use platform::Platform;
@@ -43,7 +46,7 @@ pub use ports::Port;
 pub use processes::Processes;
 pub use security::{Security, SecurityOption};
 pub use sizes::TaskSize;
-pub use volumes::{Mount, TaskVolume, VolumeSource};
+pub use volumes::{TaskVolume, VolumeSource};
 
 /// Longest name of a container or volume in a pod.
 const POD_NAME_MAX: usize = 63;
@@ -119,8 +122,8 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
     problems.extend(rules::none_essential(containers));
     // What they refer to.
     for container in containers {
-        problems.extend(volumes::bad_mounts(container, &spec.volumes));
-        problems.extend(volumes::bad_volumes_from(container, containers));
+        problems.extend(mounts::bad_mounts(container, spec));
+        problems.extend(mounts::bad_volumes_from(container, containers));
         problems.extend(networking::bad_links(container, containers));
     }
     problems.extend(logging::refused(containers));

@@ -72,7 +72,8 @@ pub(super) fn bad_links(container: &ContainerDefinition, containers: &[Container
         let (name, alias) = link.split_once(':').unwrap_or((link, link));
         let place = member(&container.name, &format!("links[{n}]"));
         if name == container.name || !containers.iter().any(|other| other.name == name) {
-            let message = format!("there is no other container {name:?} in this task definition");
+            let message =
+                format!("there is no other container {name:?} in this task definition; name one of it, or add it");
             problems.push(Problem::new(place, message));
         } else if alias.is_empty() || alias.contains(':') {
             problems.push(Problem::new(place, format!("{link:?} is not a link; write name or name:alias")));
@@ -88,14 +89,12 @@ pub(super) fn conflicts(containers: &[ContainerDefinition]) -> Vec<Problem> {
     for container in containers {
         for (n, host) in container.extra_hosts.iter().enumerate() {
             let place = member(&container.name, &format!("extraHosts[{n}]"));
-            if host.ip_address.parse::<IpAddr>().is_err() {
-                let message = format!("{:?} is not an IP address", host.ip_address);
-                problems.push(Problem::new(format!("{place}.ipAddress"), message));
-            }
-            if !is_dns_name(&host.hostname.to_ascii_lowercase()) {
-                let message = format!("{:?} is not a DNS name, and Kubernetes takes no other", host.hostname);
-                problems.push(Problem::new(format!("{place}.hostname"), message));
-            }
+            problems.extend(no_address(format!("{place}.ipAddress"), &host.ip_address));
+            problems.extend(no_dns_name(
+                format!("{place}.hostname"),
+                &host.hostname,
+                &host.hostname.to_ascii_lowercase(),
+            ));
             let known = hosts.entry(&host.hostname).or_insert(&host.ip_address);
             if *known != host.ip_address {
                 let message = format!(
@@ -105,13 +104,12 @@ pub(super) fn conflicts(containers: &[ContainerDefinition]) -> Vec<Problem> {
                 problems.push(Problem::new(place, message));
             }
         }
-        for server in container.dns_servers.iter().filter(|server| server.parse::<IpAddr>().is_err()) {
-            let message = format!("{server:?} is not an IP address");
-            problems.push(Problem::new(member(&container.name, "dnsServers"), message));
+        for (n, server) in container.dns_servers.iter().enumerate() {
+            problems.extend(no_address(member(&container.name, &format!("dnsServers[{n}]")), server));
         }
-        for domain in container.dns_search_domains.iter().filter(|domain| !is_dns_name(&search_domain(domain))) {
-            let message = format!("{domain:?} is not a DNS name, and Kubernetes takes no other");
-            problems.push(Problem::new(member(&container.name, "dnsSearchDomains"), message));
+        for (n, domain) in container.dns_search_domains.iter().enumerate() {
+            let place = member(&container.name, &format!("dnsSearchDomains[{n}]"));
+            problems.extend(no_dns_name(place, domain, &search_domain(domain)));
         }
         if container.dns_search_domains.len() > SEARCH_DOMAINS_MAX {
             let message = format!("a pod has {SEARCH_DOMAINS_MAX} search domains at most; remove some");
@@ -126,6 +124,20 @@ pub(super) fn conflicts(containers: &[ContainerDefinition]) -> Vec<Problem> {
     problems.extend(differing(containers, "dnsServers", |c| c.dns_servers.clone()));
     problems.extend(differing(containers, "dnsSearchDomains", |c| c.dns_search_domains.clone()));
     problems
+}
+
+fn no_address(place: String, text: &str) -> Option<Problem> {
+    let message = format!("{text:?} is not an IP address; write for example 10.0.0.2 or fd00::2");
+    text.parse::<IpAddr>().is_err().then(|| Problem::new(place, message))
+}
+
+/// What is said of a text that is no name, as Kubernetes gets it.
+fn no_dns_name(place: String, text: &str, name: &str) -> Option<Problem> {
+    let message = format!(
+        "{text:?} is not a DNS name, and Kubernetes takes no other; write letters, digits and hyphens with dots between them, for \
+         example db.example.com"
+    );
+    (!is_dns_name(name)).then(|| Problem::new(place, message))
 }
 
 fn differing(

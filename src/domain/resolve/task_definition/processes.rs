@@ -3,7 +3,7 @@
 use crate::api::{ContainerDefinition, IpcMode, LinuxParameters, PidMode, TaskDefinitionSpec, Tmpfs, Ulimit};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{member, volumes};
+use crate::domain::resolve::task_definition::{member, mounts};
 
 /// "The list of tmpfs volume mount options. Valid values"; some take a value after `=`.
 const TMPFS_OPTIONS: &[&str] = &[
@@ -63,12 +63,12 @@ pub struct Processes {
 
 pub(super) fn refused(container: &ContainerDefinition) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for limit in &container.ulimits {
+    for (n, limit) in container.ulimits.iter().enumerate() {
         let Ulimit { name, soft_limit, hard_limit } = limit;
         if *hard_limit >= 0 && (*soft_limit < 0 || soft_limit > hard_limit) {
             let message =
                 format!("{name:?}: the soft limit {soft_limit} is above the hard limit {hard_limit}; lower it");
-            problems.push(Problem::new(member(&container.name, "ulimits"), message));
+            problems.push(Problem::new(member(&container.name, &format!("ulimits[{n}]")), message));
         }
     }
     let Some(linux) = &container.linux_parameters else { return problems };
@@ -85,13 +85,19 @@ pub(super) fn refused(container: &ContainerDefinition) -> Vec<Problem> {
         }
     }
     for (n, tmpfs) in linux.tmpfs.iter().enumerate() {
-        if !volumes::is_path(&tmpfs.container_path) {
+        if !mounts::is_path(&tmpfs.container_path) {
             let place = member(&container.name, &format!("linuxParameters.tmpfs[{n}].containerPath"));
-            problems.push(Problem::new(place, volumes::no_path(&tmpfs.container_path)));
+            problems.push(Problem::new(place, mounts::no_path(&tmpfs.container_path)));
         }
-        for option in tmpfs.mount_options.iter().filter(|option| !TMPFS_OPTIONS.contains(&option_name(option))) {
-            let place = member(&container.name, &format!("linuxParameters.tmpfs[{n}].mountOptions"));
-            problems.push(Problem::new(place, format!("{option:?} is not an option of a tmpfs")));
+        for (m, option) in tmpfs.mount_options.iter().enumerate() {
+            if !TMPFS_OPTIONS.contains(&option_name(option)) {
+                let place = member(&container.name, &format!("linuxParameters.tmpfs[{n}].mountOptions[{m}]"));
+                let message = format!(
+                    "{option:?} is not an option that ECS has for a tmpfs; remove it, or write one of them, for example noexec or \
+                     mode=755"
+                );
+                problems.push(Problem::new(place, message));
+            }
         }
     }
     problems

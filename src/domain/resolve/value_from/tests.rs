@@ -36,6 +36,13 @@ fn the_arn_of_a_secret_may_go_on_with_json_key_version_stage_and_version_id() {
 }
 
 #[test]
+fn a_secret_that_another_service_of_aws_manages_has_the_service_in_front_of_its_name() {
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-3ce19e76-8a5c-4bf1-9e57-0d5d6b0f6a3e-bNjnDK";
+    let expected = (arn.to_owned(), Some("password".to_owned()), Version::Current);
+    assert_eq!(secret(&format!("{arn}:password::")), expected);
+}
+
+#[test]
 fn a_parameter_is_named_by_arn_or_name() {
     let name = |text: &str| match text.parse().unwrap() {
         ValueFrom::Parameter(parameter) => (parameter.name, parameter.place.map(|place| place.region)),
@@ -152,7 +159,7 @@ proptest! {
     /// What is shown of a secret is a reference to the same one.
     #[test]
     fn a_secret_is_shown_as_it_is_written(
-        name in "[A-Za-z0-9/_+=.@-]{1,30}",
+        name in "[A-Za-z0-9/_+=.@!-]{1,30}",
         json_key in "[A-Za-z0-9_ .]{0,10}",
         stage in "[A-Z]{0,10}",
         id in "[a-z0-9-]{0,10}",

@@ -233,6 +233,35 @@ fn between_two_runs_the_health_of_a_container_is_unknown() {
 }
 
 #[test]
+fn a_task_is_unhealthy_as_soon_as_one_essential_container_is() {
+    let seconds = SignedDuration::from_secs;
+    let deadlines = BTreeMap::from([("app".to_owned(), seconds(15)), ("search".to_owned(), seconds(300))]);
+    let health_at = |app: bool, search: bool, second: i64| {
+        let since = Some(Timestamp::UNIX_EPOCH);
+        let container =
+            |name, ready| ContainerFact { state: ContainerState::Running { since }, ..running(name, true, ready) };
+        let seen = PodStatus {
+            health_check_deadline: Some(seconds(300)),
+            health_check_deadlines: deadlines.clone(),
+            ..pod(false, vec![container("app", app), container("search", search)])
+        };
+        let TaskState::Running(checks) = TaskState::of(&seen) else { panic!("the task is RUNNING") };
+        let periods = HealthPeriods { healthy_after: SignedDuration::ZERO, grace: SignedDuration::ZERO };
+        checks.health(periods, Timestamp::from_second(second).unwrap())
+    };
+    let until = |second| Health::Unknown { until: Some(Timestamp::from_second(second).unwrap()) };
+    for (sentence, health, expected) in [
+        ("none has passed yet", health_at(false, false, 14), until(15)),
+        ("the first has failed", health_at(false, true, 15), Health::Unhealthy),
+        ("though the other may still pass", health_at(false, false, 15), Health::Unhealthy),
+        ("it has passed, and the other may take its time", health_at(true, false, 15), until(300)),
+        ("until that has failed", health_at(true, false, 300), Health::Unhealthy),
+    ] {
+        assert_eq!(health, expected, "{sentence}");
+    }
+}
+
+#[test]
 fn an_essential_sidecar_that_was_started_again_has_ended_the_task() {
     let sidecar = |restarts| ContainerFact {
         role: ContainerRole::Init,

@@ -4,6 +4,7 @@ mod properties;
 mod refused;
 mod rules;
 mod verdict;
+mod volumes;
 
 use serde_json::{Value, json};
 

@@ -5,10 +5,19 @@ use serde_json::{Value, json};
 use super::{app, spec};
 use crate::domain::resolve::task_definition::check;
 
-/// Where a definition is refused, and a part of what is said.
-fn refused_for(change: &Value) -> Vec<(String, String)> {
+/// Where a definition is refused, and what is said.
+pub(super) fn refused_for(change: &Value) -> Vec<(String, String)> {
     let found = check(&spec(change)).into_iter();
     found.map(|problem| (problem.member.replace("containerDefinitions", "c"), problem.message)).collect()
+}
+
+/// Each for one member, and with this among what is said.
+pub(super) fn are_refused(rows: &[(Value, &str, &str)]) {
+    for (change, member, part) in rows {
+        let found = refused_for(change);
+        assert_eq!(found.iter().map(|(member, _)| member.as_str()).collect::<Vec<_>>(), [*member], "{change}");
+        assert!(found[0].1.contains(part), "{}", found[0].1);
+    }
 }
 
 #[test]
@@ -19,7 +28,6 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
     let task = |more: Value| app(&json!({}), &[], &more);
     let linux = |more: Value| app(&json!({"linuxParameters": more}), &[], &json!({}));
     let gpu = |more: Value| app(&json!({"resourceRequirements": [more]}), &[], &json!({}));
-    let volume = |more: Value| app(&json!({}), &[], &json!({"volumes": [more]}));
     let port = |mode: &str, more: Value| app(&json!({"portMappings": [more]}), &[], &json!({"networkMode": mode}));
     let ports = |list: &[Value]| one(json!({"portMappings": list}));
     let control =
@@ -98,7 +106,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "c[app].portMappings",
             "101 ranges",
         ),
-        (app(&json!({"links": ["db"]}), &[("b", none())], &none()), "c[app].links[0]", "no other container \"db\""),
+        (
+            app(&json!({"links": ["db"]}), &[("b", none())], &none()),
+            "c[app].links[0]",
+            "no other container \"db\" in this task definition; name one",
+        ),
         (app(&json!({"links": ["app"]}), &[("b", none())], &none()), "c[app].links[0]", "no other container \"app\""),
         (app(&json!({"links": ["b:"]}), &[("b", none())], &none()), "c[app].links[0]", "write name or name:alias"),
         (task(json!({"tags": [{"key": "AWS:team"}]})), "tags[0].key", "for AWS"),
@@ -106,7 +118,11 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
         (task(json!({"tags": [{"key": "a;b"}]})), "tags[0].key", "letters, digits, spaces"),
         (task(json!({"tags": [{"key": "Team"}, {"key": "team"}, {"key": "Team"}]})), "tags[2].key", "already"),
         (one(json!({"environment": [{"name": "A=B", "value": "1"}]})), "c[app].environment[0].name", "without ="),
-        (one(json!({"dnsSearchDomains": ["a_b"]})), "c[app].dnsSearchDomains", "not a DNS name"),
+        (
+            one(json!({"dnsSearchDomains": ["a", "a_b"]})),
+            "c[app].dnsSearchDomains[1]",
+            "write letters, digits and hyphens",
+        ),
         (
             one(json!({"dnsSearchDomains": (0..33).map(|n| format!("d{n}.example")).collect::<Vec<_>>()})),
             "c[app].dnsSearchDomains",
@@ -122,16 +138,16 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "c[b].dnsServers",
             "give all the same",
         ),
-        (one(json!({"dnsServers": ["dns"]})), "c[app].dnsServers", "not an IP address"),
+        (one(json!({"dnsServers": ["10.0.0.1", "dns"]})), "c[app].dnsServers[1]", "write for example 10.0.0.2"),
         (
             one(json!({"extraHosts": [{"hostname": "a_b", "ipAddress": "10.0.0.1"}]})),
             "c[app].extraHosts[0].hostname",
-            "DNS name",
+            "for example db.example.com",
         ),
         (
             one(json!({"extraHosts": [{"hostname": "a", "ipAddress": "b"}]})),
             "c[app].extraHosts[0].ipAddress",
-            "IP address",
+            "write for example 10.0.0.2",
         ),
         (
             one(
@@ -153,9 +169,9 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "not a path from the root",
         ),
         (
-            linux(json!({"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["fast"]}]})),
-            "c[app].linuxParameters.tmpfs[0].mountOptions",
-            "not an option",
+            linux(json!({"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["ro", "fast"]}]})),
+            "c[app].linuxParameters.tmpfs[0].mountOptions[1]",
+            "remove it",
         ),
         (
             one(json!({"dockerSecurityOptions": ["seccomp:unconfined"]})),
@@ -163,8 +179,10 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "cannot be mapped",
         ),
         (
-            one(json!({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]})),
-            "c[app].ulimits",
+            one(
+                json!({"ulimits": [{"name": "core", "softLimit": 0, "hardLimit": 0}, {"name": "nofile", "softLimit": 2, "hardLimit": 1}]}),
+            ),
+            "c[app].ulimits[1]",
             "above the hard limit",
         ),
         (one(json!({"credentialSpecs": ["credentialspec:a"]})), "c[app].credentialSpecs", "Windows"),
@@ -213,80 +231,6 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "no label of a node",
         ),
         (
-            volume(json!({"name": "a", "s3filesVolumeConfiguration": {"fileSystemArn": "b"}})),
-            "volumes[a].s3filesVolumeConfiguration",
-            "spec.kubernetes.volumes",
-        ),
-        (
-            volume(json!({"name": "a", "fsxWindowsFileServerVolumeConfiguration": {
-                "fileSystemId": "b", "rootDirectory": "c", "authorizationConfig": {"credentialsParameter": "d", "domain": "e"},
-            }})),
-            "volumes[a].fsxWindowsFileServerVolumeConfiguration",
-            "a volume named \"a\" in spec.kubernetes.volumes",
-        ),
-        (
-            volume(json!({"name": "a", "configuredAtLaunch": true, "host": {"sourcePath": "/data"}})),
-            "volumes[a].configuredAtLaunch",
-            "the other configuration",
-        ),
-        (
-            volume(json!({"name": "a", "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "device": "/a"}}})),
-            "volumes[a].dockerVolumeConfiguration",
-            "a bind of none",
-        ),
-        (
-            volume(json!({
-                "name": "a",
-                "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "o": "bind,ro", "device": "/a"}},
-            })),
-            "volumes[a].dockerVolumeConfiguration",
-            "all without ro",
-        ),
-        (
-            volume(json!({
-                "name": "a",
-                "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1, ro", "device": ":/a"}},
-            })),
-            "volumes[a].dockerVolumeConfiguration",
-            "all without ro",
-        ),
-        (
-            volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),
-            "volumes[a].dockerVolumeConfiguration",
-            "spec.kubernetes.volumes",
-        ),
-        (
-            volume(json!({"name": "a", "efsVolumeConfiguration": {
-                "fileSystemId": "b", "rootDirectory": "/c", "transitEncryption": "ENABLED", "authorizationConfig": {"accessPointId": "d"},
-            }})),
-            "volumes[a].efsVolumeConfiguration.rootDirectory",
-            "root of its own",
-        ),
-        (
-            volume(
-                json!({"name": "a", "efsVolumeConfiguration": {"fileSystemId": "b", "authorizationConfig": {"iam": "ENABLED"}}}),
-            ),
-            "volumes[a].efsVolumeConfiguration.transitEncryption",
-            "ENABLED",
-        ),
-        (
-            one(json!({"volumesFrom": [{"sourceContainer": "b"}]})),
-            "c[app].volumesFrom[0].sourceContainer",
-            "no other container",
-        ),
-        (
-            app(
-                &json!({"volumesFrom": [{"sourceContainer": "b"}]}),
-                &[
-                    ("b", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
-                    ("c", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
-                ],
-                &none(),
-            ),
-            "c[c].volumesFrom[0].sourceContainer",
-            "no other container \"c\"",
-        ),
-        (
             one(json!({"logConfiguration": {"logDriver": "awsfirelens"}})),
             "c[app].logConfiguration.logDriver",
             "log router",
@@ -300,39 +244,8 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "c[b].restartPolicy",
             "until the container has ended",
         ),
-        (
-            task(json!({"kubernetes": {"labels": {"ecs.longshore.dev/x": "y"}}})),
-            "kubernetes.labels",
-            "set by Longshore",
-        ),
-        (task(json!({"kubernetes": {"securityContext": {"fsgroup": 1}}})), "kubernetes.securityContext", "fsgroup"),
-        (
-            task(json!({"kubernetes": {"volumeMounts": [{"container": "app", "name": "a", "mountPath": "/a"}]}})),
-            "kubernetes.volumeMounts[0].name",
-            "no volume",
-        ),
-        (
-            task(
-                json!({"kubernetes": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}, "runtimePlatform": {"cpuArchitecture": "ARM64"}}),
-            ),
-            "kubernetes.nodeSelector",
-            "by runtimePlatform",
-        ),
     ];
-    for (change, member, part) in rows {
-        let found = refused_for(&change);
-        assert_eq!(found.iter().map(|(member, _)| member.as_str()).collect::<Vec<_>>(), [member], "{change}");
-        assert!(found[0].1.contains(part), "{}", found[0].1);
-    }
-}
-
-#[test]
-fn containers_that_take_each_other_s_volumes_are_refused_each() {
-    let from = |name: &str| json!({"volumesFrom": [{"sourceContainer": name}]});
-    let found = refused_for(&app(&from("b"), &[("b", from("c")), ("c", from("app")), ("d", from("app"))], &json!({})));
-    let members: Vec<&str> = found.iter().map(|(member, _)| member.as_str()).collect();
-    assert_eq!(members, ["app", "b", "c"].map(|name| format!("c[{name}].volumesFrom[0].sourceContainer")));
-    assert_eq!(found[0].1, "\"b\" takes the volumes of \"app\", be it by others; remove one of the two");
+    are_refused(&rows);
 }
 
 #[test]
@@ -355,6 +268,26 @@ fn what_ecs_takes_is_not_refused_for_being_odd() {
         (
             "an empty path is none",
             app(&json!({}), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": ""}}]})),
+        ),
+        (
+            "a volume of Kubernetes has a place of its own, and labels have values or none",
+            app(
+                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1}]}}),
+                &[],
+                &json!({"kubernetes": {
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "volumeMounts": [{"container": "app", "name": "v", "mountPath": "/a/b", "subPath": "c/d"}],
+                    "labels": {"a": ""}, "annotations": {"Example.com/Team": "any thing"},
+                }}),
+            ),
+        ),
+        (
+            "a volume has a name that another task's would have been made with",
+            app(
+                &json!({"linuxParameters": {"sharedMemorySize": 1}}),
+                &[],
+                &json!({"volumes": [{"name": "shared-memory"}, {"name": "tmpfs-0-app"}]}),
+            ),
         ),
         ("a search domain ends in a dot", one(json!({"dnsSearchDomains": ["Example.com."]}))),
         (

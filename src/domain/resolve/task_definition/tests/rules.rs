@@ -58,7 +58,7 @@ fn a_definition_that_breaks_a_rule_says_where_and_what_to_do() {
         (
             "a container depends on another of the task",
             containers(&[("app", json!({"dependsOn": [{"containerName": "log", "condition": "START"}]}))]),
-            "spec.containerDefinitions[app].dependsOn[0].containerName: there is no container \"log\" in this task definition",
+            "spec.containerDefinitions[app].dependsOn[0].containerName: there is no container \"log\" in this task definition; name one of it, or add it",
         ),
     ] {
         assert_eq!(problems(&change), [expected], "{rule}");
@@ -80,7 +80,6 @@ fn a_container_mounts_one_volume_at_a_place_and_says_which_place() {
     assert_eq!(
         problems(&change),
         [
-            "spec.containerDefinitions[app].mountPoints[1].containerPath: another volume is mounted at \"/data\" already",
             "spec.containerDefinitions[app].mountPoints[2].containerPath: say where the container finds the volume",
             "spec.containerDefinitions[app].mountPoints[3].containerPath: \"data\" is not a path from the root, without colons; \
              write for example /data",
@@ -88,8 +87,63 @@ fn a_container_mounts_one_volume_at_a_place_and_says_which_place() {
              write for example /data",
             "spec.containerDefinitions[app].mountPoints[5].containerPath: \"\" is not a path from the root, without colons; write \
              for example /data",
+            "spec.containerDefinitions[app].mountPoints[1].containerPath: \"/data\" is the place of mountPoints[0].containerPath \
+             already; give each its own",
         ]
     );
+}
+
+#[test]
+fn no_volume_hides_another_one_at_its_place() {
+    let at = |path: &str| json!({"sourceVolume": "a", "containerPath": path});
+    let tmpfs = |path: &str| json!({"containerPath": path, "size": 1});
+    let told = |more: Value, ipc_mode: Option<&str>| {
+        let mut change = containers(&[("app", more), ("log", json!({"linuxParameters": {"sharedMemorySize": 64}}))]);
+        change["volumes"] = json!([{"name": "a"}]);
+        change["ipcMode"] = json!(ipc_mode);
+        problems(&change)
+    };
+    for (rule, container, ipc_mode, expected) in [
+        (
+            "a tmpfs",
+            json!({"linuxParameters": {"tmpfs": [tmpfs("/run")]}, "mountPoints": [at("/run/")]}),
+            None,
+            vec!["mountPoints[0].containerPath: \"/run/\" is the place of linuxParameters.tmpfs[0].containerPath"],
+        ),
+        (
+            "a second tmpfs",
+            json!({"linuxParameters": {"tmpfs": [tmpfs("/run"), tmpfs("/run")]}}),
+            None,
+            vec![
+                "linuxParameters.tmpfs[1].containerPath: \"/run\" is the place of linuxParameters.tmpfs[0].containerPath",
+            ],
+        ),
+        (
+            "shared memory",
+            json!({"linuxParameters": {"sharedMemorySize": 64, "tmpfs": [tmpfs("/run")]}, "mountPoints": [at("/dev/shm")]}),
+            Some("none"),
+            vec!["mountPoints[0].containerPath: \"/dev/shm\" is the place of linuxParameters.sharedMemorySize"],
+        ),
+        (
+            "shared memory of the node",
+            json!({"linuxParameters": {"sharedMemorySize": 64}, "mountPoints": [at("/dev/shm")]}),
+            Some("host"),
+            vec![],
+        ),
+        (
+            "shared memory that another container asks for",
+            json!({"mountPoints": [at("/dev/shm")]}),
+            Some("task"),
+            vec![],
+        ),
+        ("a directory of another one's", json!({"mountPoints": [at("/data"), at("/data/more")]}), None, vec![]),
+    ] {
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|problem| format!("spec.containerDefinitions[app].{problem} already; give each its own"))
+            .collect();
+        assert_eq!(told(container, ipc_mode), expected, "{rule}");
+    }
 }
 
 #[test]
@@ -179,7 +233,7 @@ fn all_problems_are_told_at_once_in_the_order_of_a_registration() {
             "spec.containerDefinitions[app].healthCheck.command",
             "spec.volumes[efs].efsVolumeConfiguration.transitEncryption",
             "spec.containerDefinitions[app].environmentFiles[0].value",
-            "spec.containerDefinitions[app].dnsServers",
+            "spec.containerDefinitions[app].dnsServers[0]",
             "spec.containerDefinitions[app].user",
         ]
     );

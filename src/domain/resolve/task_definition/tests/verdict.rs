@@ -36,6 +36,8 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
     let checked = json!({"healthCheck": {"command": ["CMD", "true"]}});
     let restart = |more: Value| json!({"restartPolicy": more});
     let pulls = |image: &str, credentials: &str| json!({"image": image, "repositoryCredentials": {"credentialsParameter": credentials}});
+    let docker =
+        |more: Value| app(&none(), &[], &json!({"volumes": [{"name": "a", "dockerVolumeConfiguration": more}]}));
     let rows: Vec<(Value, &[&str])> = vec![
         (app(&none(), &[], &none()), &[]),
         (
@@ -144,6 +146,33 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             ],
         ),
         (
+            docker(json!({"scope": "shared", "driver": "rexray/ebs"})),
+            &["volumes[a].dockerVolumeConfiguration ClaimNeeded: a, for a volume of the driver rexray/ebs"],
+        ),
+        (
+            docker(json!({"scope": "shared", "driverOpts": {"type": "cifs", "o": "password=x", "device": "//a/b"}})),
+            &[
+                "volumes[a].dockerVolumeConfiguration ClaimNeeded: a, for a volume of the driver local with the options device,o,type",
+            ],
+        ),
+        (
+            docker(json!({"driverOpts": {"type": "tmpfs", "device": "tmpfs", "o": "size=100m,uid=1000, mode=700"}})),
+            &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: uid,mode"],
+        ),
+        (
+            docker(json!({"driverOpts": {"type": "tmpfs", "o": "size=50%"}})),
+            &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: size"],
+        ),
+        (
+            docker(json!({"driverOpts": {"type": "nfs", "device": ":/a", "o": "nfsvers=4.1,addr=10.0.0.1,rw"}})),
+            &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: nfsvers"],
+        ),
+        (
+            docker(json!({"driverOpts": {"type": "none", "device": "/a", "o": "bind", "copy": "no"}})),
+            &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: copy"],
+        ),
+        (docker(json!({"driverOpts": {"type": "none", "device": "/a", "o": "bind,rw"}})), &[]),
+        (
             app(
                 &none(),
                 &[],
@@ -153,7 +182,7 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
                 }}]}),
             ),
             &[
-                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-2b42036ec44deb79b94f5cf86094ef67, for a PersistentVolume of the CSI driver \
+                "volumes[a].efsVolumeConfiguration ClaimNeeded: fs-1-6dea3db1eb6e8c8d729e4cb5c59d7b96, for a PersistentVolume of the CSI driver \
                  efs.csi.aws.com with volumeHandle fs-1 and encryptInTransit true, and the mount options tlsport=3049,iam",
                 "volumes[a].efsVolumeConfiguration.authorizationConfig.iam IamOfNode",
             ],
