@@ -290,9 +290,12 @@ impl Ledger {
         let asks_nobody = commit.call.verb == Verb::Delete && !self.is_clock_off && self.counts_for_long(pod);
         let is_judged = stays && service.is_some_and(|service| is_of_primary(service, pod));
         let surplus = is_judged.then(|| view.judge_surplus(&owner, pod, &self.deleted[&actor]));
+        let others = store.all(PODS).filter(|other| service_of(other) == Some(owner.as_str()) && is_live(other));
+        let others = others.filter(|other| uid(other) != uid(pod)).count();
+        let pause = (stays && pauses).then(|| view.judge_pause(&owner, others, &self.deleted[&actor]));
         let wrong = |is_so: bool, what: &str| if is_so { Err(what.to_owned()) } else { Ok(()) };
         let verdicts = [
-            ("Pause", wrong(stays && pauses, "the deployment pauses")),
+            ("Pause", pause.unwrap_or(Ok(()))),
             ("Protection", wrong(stays && view.is_protected(pod), "it is protected")),
             ("Drain", wrong(is_replica && asks_nobody && view.drains(pod), "its node drains, and no budget is asked")),
             ("Surplus", surplus.unwrap_or(Ok(()))),

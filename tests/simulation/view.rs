@@ -211,6 +211,19 @@ impl View {
         past.next().map(|(_, service)| &**service).or_else(|| self.now.service(owner))
     }
 
+    /// What is wrong with the stop of a task of a deployment that pauses: nothing, where there are more tasks than the ceiling allows, in
+    /// one of the two states or by now.
+    pub(crate) fn judge_pause(&self, owner: &str, now: usize, deleted: &BTreeSet<String>) -> Result<(), String> {
+        let live = |state: &State| {
+            let counts =
+                |pod: &&Arc<Value>| service_of(pod) == Some(owner) && is_live(pod) && !deleted.contains(uid(pod));
+            state.pods.values().filter(counts).count()
+        };
+        let left = live(&self.before).max(live(&self.now)).max(now);
+        let lowest = self.lately(owner).map(|service| bounds(service).1).min().unwrap_or(0);
+        if left >= lowest { Ok(()) } else { Err(format!("the deployment pauses, and the ceiling is {lowest}")) }
+    }
+
     /// Whether a pod has been protected for longer than a pass takes.
     pub(crate) fn is_protected(&self, pod: &Value) -> bool {
         self.protected.get(uid(pod)).is_some_and(|since| since.elapsed() > PASS)
