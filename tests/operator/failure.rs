@@ -147,10 +147,10 @@ async fn the_launch_throttle_grows_the_interval_between_attempts_and_a_new_deplo
 
 #[tokio::test]
 async fn a_revision_whose_tasks_the_api_server_refuses_holds_up_no_old_task_and_is_rolled_back() {
-    let namespace = steady("refused", CRASH, &service("web", 3, 100, 200)).await;
+    let namespace = steady("denied", CRASH, &service("web", 3, 100, 200)).await;
     namespace.must(&["label", "namespace", &namespace.name, "pod-security.kubernetes.io/enforce=baseline"]);
     let recorder = namespace.record().await;
-    let mut refused = task_definition("refused:3");
+    let mut refused = task_definition("denied:3");
     refused["containerDefinitions"][0]["privileged"] = json!(true);
     namespace.apply("TaskDefinition", "web", &refused);
     let message = namespace.until_reason("web", "WriteRefused").await;
@@ -169,7 +169,7 @@ async fn a_revision_whose_tasks_the_api_server_refuses_holds_up_no_old_task_and_
     let message = namespace.until_reason("web", "RolledBack").await;
     assert!(message.contains("web:2"), "{message}");
     namespace.until_event("web", ("Warning", "TaskPlacementFailure"), " tasks for deployment ecs-svc/").await;
-    assert!(created(&recorder).iter().all(|pod| runs(pod, "refused:1")));
+    assert!(created(&recorder).iter().all(|pod| runs(pod, "denied:1")));
     let now = uids(&namespace.pods().await);
     assert_eq!(old.iter().filter(|uid| now.contains(uid)).count(), 2, "the other two are those that there were");
 }
