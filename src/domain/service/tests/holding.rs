@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::replacement::draining;
 use super::{primary, running};
 use crate::domain::resolve::control::{Control, Pause};
-use crate::domain::service::testing::{World, exited, healthy, pending, service, starting_again, unhealthy, warming};
+use crate::domain::service::testing::{World, exited, healthy, pending, service, unhealthy, warming};
 
 /// Four tasks of a revision that works, and four of another one that do not come to run.
 fn with_a_new_revision_that_never_runs() -> World {
@@ -160,19 +160,4 @@ fn an_old_task_that_was_stopped_in_its_first_40_seconds_is_not_started_again() {
     warm(&mut world, 2);
     let started: usize = (0..20).map(|_| world.step().0).sum();
     assert_eq!((started, world.active_of(1).len(), world.active_of(2).len()), (0, 2, 4));
-}
-
-#[test]
-fn a_protected_task_whose_containers_start_again_is_stopped_by_no_deployment() {
-    let mut world = running(2, 100, 200);
-    let pod = world.active()[0].clone();
-    world.pods.get_mut(&pod).unwrap().protected_until = Some(world.now + SignedDuration::from_mins(60));
-    world.service = service(2, 2, 100, 200);
-    world.step();
-    world.change_all(2, &healthy());
-    world.change(&pod, starting_again());
-    world.step();
-    world.finish_stops();
-    world.step();
-    assert_eq!(world.active_of(1), [pod]);
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 mod control;
+mod counted;
 mod daemon;
 mod exhaustive;
 mod failure;

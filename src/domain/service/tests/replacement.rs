@@ -270,16 +270,19 @@ fn protected_tasks_are_not_stopped_by_scale_in_before_their_protection_expires()
 
 #[test]
 fn protected_tasks_are_not_stopped_by_a_deployment() {
-    let mut world = running(2, 100, 200);
-    let pod = world.active()[0].clone();
-    world.pods.get_mut(&pod).unwrap().protected_until = Some(world.now + SignedDuration::from_mins(60));
-    world.service = service(2, 2, 100, 200);
-    world.step();
-    world.change_all(2, &healthy());
-    world.step();
-    world.finish_stops();
-    world.step();
-    assert_eq!(world.active_of(1), [pod]);
+    for (sentence, state) in [("it does its work", healthy()), ("its containers start again", starting_again())] {
+        let mut world = running(2, 100, 200);
+        let pod = world.active()[0].clone();
+        world.pods.get_mut(&pod).unwrap().protected_until = Some(world.now + SignedDuration::from_mins(60));
+        world.service = service(2, 2, 100, 200);
+        world.step();
+        world.change_all(2, &healthy());
+        world.change(&pod, state);
+        world.step();
+        world.finish_stops();
+        world.step();
+        assert_eq!(world.active_of(1), [pod], "{sentence}");
+    }
 }
 
 #[test]
