@@ -165,6 +165,8 @@ async fn a_revision_whose_tasks_the_api_server_refuses_holds_up_no_old_task_and_
     };
     recorder.until("another task of the old revision", Duration::from_secs(30), is_restored).await.unwrap();
 
+    // What is refused counts after half a minute; a change of the service is tried at once.
+    tokio::time::sleep(Duration::from_secs(31)).await;
     namespace.apply("Service", "web", &with_circuit_breaker(true));
     let message = namespace.until_reason("web", "RolledBack").await;
     assert!(message.contains("web:2"), "{message}");
