@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::task::container::{ContainerFact, ContainerState};
 use crate::domain::task::health::{Checks, Gate, Target};
-use crate::domain::task::restart::{Awaited, RestartPolicy};
 use crate::domain::task::start::{StartFailure, StartFailureKind};
 use crate::domain::task::stop::StopRecord;
 
@@ -75,77 +75,6 @@ pub enum PodPhase {
     Ended,
 }
 
-/// One container of a pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerFact {
-    /// The name that the task definition gives it.
-    pub name: String,
-    /// Whether the task ends with it.
-    pub essential: bool,
-    /// Which part of the pod it stands in.
-    pub role: ContainerRole,
-    /// Running, and passing its readiness probe where it has one.
-    pub ready: bool,
-    /// How often the kubelet has started it again.
-    pub restarts: i32,
-    /// What it does now.
-    pub state: ContainerState,
-    /// The exit code of its run before the present one.
-    pub last_exit_code: Option<i32>,
-    /// How long that run took.
-    pub last_ran_for: Option<SignedDuration>,
-    /// Whether its startup probe has passed, or it runs and has none.
-    pub started: bool,
-    /// Its restart policy.
-    pub restart: Option<RestartPolicy>,
-    /// What others wait for in it, if it is more than its start.
-    pub awaited: Option<Awaited>,
-}
-
-/// The part of a pod that a container stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContainerRole {
-    /// An init container or native sidecar.
-    Init,
-    /// An ordinary container.
-    Main,
-}
-
-/// What a container does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContainerState {
-    /// Not running.
-    Waiting {
-        /// The kubelet's reason (`ContainerCreating`, `ImagePullBackOff`), if it gives one.
-        reason: Option<String>,
-        /// Its message.
-        message: Option<String>,
-    },
-    /// Running.
-    Running {
-        /// Since when.
-        since: Option<Timestamp>,
-    },
-    /// Exited.
-    Exited {
-        /// The exit code.
-        code: i32,
-        /// The runtime's reason (`OOMKilled`, `Error`, `Completed`).
-        reason: Option<String>,
-        /// When it had started.
-        started_at: Option<Timestamp>,
-        /// When.
-        at: Option<Timestamp>,
-    },
-    /// Never started, and not tried again: the image has no such command.
-    CannotStart {
-        /// The runtime's message.
-        message: Option<String>,
-        /// When it was tried.
-        at: Option<Timestamp>,
-    },
-}
-
 impl TaskState {
     /// Reads a pod. The rules are those of the ECS agent: a task is RUNNING once its containers are, and STOPPED as soon as
     /// one essential container is, whatever the others do.
@@ -156,11 +85,12 @@ impl TaskState {
             PodPhase::Pending | PodPhase::Running if essential_exit => {
                 Self::Stopped(Box::new(StopRecord::of_exits(pod)))
             }
+            // A pod is Pending as long as one of its containers has never run.
+            PodPhase::Pending if goes_without(pod) => Self::Running(checks(pod)),
             PodPhase::Pending => {
                 let of_others = || StartFailure::of_dependencies(pod).or_else(|| StartFailure::of_node(pod));
                 Self::Pending { failing: StartFailure::of(pod).or_else(of_others) }
             }
-            // A pod is Running as soon as one container is; a task is not before all of them are, or have been.
             PodPhase::Running => match StartFailure::of(pod) {
                 Some(failing) => Self::Pending { failing: Some(failing) },
                 None => Self::Running(checks(pod)),
@@ -179,57 +109,18 @@ impl TaskState {
     }
 }
 
-impl ContainerFact {
-    /// "If the essential parameter of a container is marked as true, and that container fails or stops for any reason, all
-    /// other containers that are part of the task are stopped." A sidecar that exits is started again by the kubelet at
-    /// once, so what shows is the restart.
-    fn ends_the_task(&self) -> bool {
-        match (&self.restart, self.role) {
-            _ if !self.essential => false,
-            (Some(policy), _) => self.has_exited_for_good(policy),
-            (None, ContainerRole::Main) => {
-                matches!(self.state, ContainerState::Exited { .. } | ContainerState::CannotStart { .. })
-            }
-            (None, ContainerRole::Init) => self.restarts > 0,
-        }
-    }
-
-    /// Whether its process has ever run.
-    pub(super) fn has_run(&self) -> bool {
-        let runs = matches!(self.state, ContainerState::Running { .. } | ContainerState::Exited { .. });
-        runs || self.last_exit_code.is_some()
-    }
-
-    /// Whether the latest exit is one after which ECS would not have started the container again, whatever the kubelet does.
-    fn has_exited_for_good(&self, policy: &RestartPolicy) -> bool {
-        match self.state {
-            ContainerState::Exited { code, started_at, at, .. } => {
-                let ran_for = at.zip(started_at).map(|(at, started)| at.duration_since(started));
-                !policy.restarts_after(code, ran_for)
-            }
-            ContainerState::CannotStart { .. } => true,
-            ContainerState::Waiting { .. } | ContainerState::Running { .. } => {
-                self.last_exit_code.is_some_and(|code| !policy.restarts_after(code, self.last_ran_for))
-            }
-        }
-    }
-
-    /// Whether it is between two runs.
-    fn is_restarting(&self) -> bool {
-        let is_running = matches!(self.state, ContainerState::Running { .. });
-        let has_run = matches!(self.state, ContainerState::Exited { .. }) || self.last_exit_code.is_some();
-        self.restart.is_some() && has_run && !is_running
-    }
+/// Whether all of a task runs but for what it can do without.
+fn goes_without(pod: &PodStatus) -> bool {
+    let all = |fits: fn(&ContainerFact) -> bool| pod.containers.iter().all(fits);
+    pod.containers.iter().any(ContainerFact::is_given_up)
+        && all(|container| container.has_run() || container.is_given_up())
 }
 
 /// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task, whose health
 /// is that of its essential containers: another one that has finished makes the pod unready for ever, and a sidecar that the kubelet
 /// starts again does so until it runs. What counts then are the essential containers and the gates themselves.
 fn checks(pod: &PodStatus) -> Checks {
-    let excused = |container: &ContainerFact| {
-        let cannot_start = matches!(container.state, ContainerState::CannotStart { .. });
-        !container.essential && (cannot_start || container.has_run())
-    };
+    let excused = |container: &ContainerFact| container.is_given_up() || (!container.essential && container.has_run());
     let unready = || pod.containers.iter().filter(|container| !container.ready);
     let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
     let essential = || pod.containers.iter().filter(|container| container.essential);
@@ -237,7 +128,7 @@ fn checks(pod: &PodStatus) -> Checks {
     let passing = pod.ready || (is_excused && checks_pass && !pod.gates.closed);
     let started = essential().filter_map(|container| match container.state {
         ContainerState::Running { since } => since,
-        ContainerState::Waiting { .. } | ContainerState::Exited { .. } | ContainerState::CannotStart { .. } => None,
+        ContainerState::Waiting { .. } | ContainerState::Ended(_) => None,
     });
     // "When a container is restarted its health status is UNKNOWN" until it has passed again.
     if essential().any(ContainerFact::is_restarting) {

@@ -5,7 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::task::lifecycle::{ContainerState, PodStatus};
+use crate::domain::task::container::{ContainerFact, ContainerRole, ContainerState};
+use crate::domain::task::lifecycle::{PodPhase, PodStatus};
 use crate::domain::task::restart::{Awaited, AwaitedState};
 
 /// How long a task may find no node before its launch counts as failed: as long as a Kubernetes Deployment waits before it reports
@@ -46,6 +47,27 @@ pub enum StartFailureKind {
     Unplaced,
 }
 
+impl StartFailureKind {
+    /// What a kubelet tries in vain, by its reason for which a container waits. What it says besides is that it is at work
+    /// (`ContainerCreating`, `PodInitializing`), or that it waits before it starts the container again (`CrashLoopBackOff`).
+    pub(super) fn of_waiting(reason: &str) -> Option<Self> {
+        let kind = match reason {
+            "InvalidImageName" => Self::InvalidImageName,
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "ErrImageNeverPull"
+            | "ImageInspectError"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed" => Self::CannotPull,
+            "CreateContainerConfigError" => Self::CannotConfigure,
+            "CreateContainerError" | "PreCreateHookError" => Self::CannotCreate,
+            "RunContainerError" | "PreStartHookError" | "PostStartHookError" => Self::CannotStart,
+            _ => return None,
+        };
+        Some(kind)
+    }
+}
+
 impl StartFailure {
     /// What keeps a pod from starting. Where Kubernetes does not say since when, it is for whoever has seen it before to fill in.
     pub(super) fn of(pod: &PodStatus) -> Option<Self> {
@@ -53,22 +75,15 @@ impl StartFailure {
             let (message, since) = (message.clone(), pod.unschedulable_since);
             return Some(Self { kind: StartFailureKind::Unplaced, message, since });
         }
-        pod.containers.iter().find_map(|container| {
-            let ContainerState::Waiting { reason: Some(reason), message } = &container.state else { return None };
-            let kind = match reason.as_str() {
-                "InvalidImageName" => StartFailureKind::InvalidImageName,
-                "ErrImagePull"
-                | "ImagePullBackOff"
-                | "ErrImageNeverPull"
-                | "ImageInspectError"
-                | "RegistryUnavailable"
-                | "SignatureValidationFailed" => StartFailureKind::CannotPull,
-                "CreateContainerConfigError" => StartFailureKind::CannotConfigure,
-                "CreateContainerError" | "PreCreateHookError" => StartFailureKind::CannotCreate,
-                "RunContainerError" | "PreStartHookError" | "PostStartHookError" => StartFailureKind::CannotStart,
-                _ => return None,
-            };
-            Some(Self { kind, message: message.clone().unwrap_or_else(|| reason.clone()), since: None })
+        // One that has run and is to run again keeps no task from starting, unless others have to wait for that. ECS starts the
+        // container that is there, for which no image is pulled and no secret fetched.
+        let is_waited_for = |role| pod.phase == PodPhase::Pending && role == ContainerRole::Init;
+        let counts = |container: &&ContainerFact| {
+            !container.is_given_up() && (!container.has_run() || is_waited_for(container.role))
+        };
+        pod.containers.iter().filter(counts).find_map(|container| {
+            let (kind, message) = container.failing_start()?;
+            Some(Self { kind, message, since: None })
         })
     }
 
@@ -148,7 +163,6 @@ impl StartFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::lifecycle::{ContainerFact, ContainerRole};
 
     #[test]
     fn what_kubernetes_tries_for_ever_fails_in_the_words_of_ecs() {
@@ -182,16 +196,14 @@ mod tests {
             ready: false,
             restarts,
             state,
-            last_exit_code: None,
-            last_ran_for: None,
+            last_end: None,
             started,
             restart: None,
             awaited: None,
         }
     }
 
-    /// Each reason for which a kubelet says that a container waits though it has tried. What it says besides is that it is at work
-    /// (`ContainerCreating`, `PodInitializing`), or that it waits before it starts the container again (`CrashLoopBackOff`).
+    /// Each reason for which a kubelet says that a container waits though it has tried.
     #[test]
     fn whatever_a_kubelet_tries_again_fails_some_day() {
         for (reason, begins) in [
@@ -213,7 +225,8 @@ mod tests {
             ("CrashLoopBackOff", None),
         ] {
             let state = ContainerState::Waiting { reason: Some(reason.to_owned()), message: None };
-            let pod = PodStatus { containers: vec![container("app", state, false, 0)], ..PodStatus::default() };
+            let app = ContainerFact { essential: true, ..container("app", state, false, 0) };
+            let pod = PodStatus { containers: vec![app], ..PodStatus::default() };
             let failure = StartFailure::of(&pod).map(|failure| failure.reason());
             assert_eq!(failure, begins.map(|begins| format!("{begins}: {reason}")));
         }

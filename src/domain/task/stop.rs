@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::StopCode;
+use crate::domain::task::container::{ContainerEnd, ContainerFact, ContainerState};
 use crate::domain::task::health::{HealthPeriods, has_passed};
-use crate::domain::task::lifecycle::{ContainerFact, ContainerState, PodPhase, PodStatus, TaskState};
+use crate::domain::task::lifecycle::{PodPhase, PodStatus, TaskState};
 use crate::domain::task::restart::AwaitedState;
 use crate::domain::task::start::StartFailure;
 
@@ -53,8 +54,11 @@ impl StopRecord {
     /// A pod whose containers have all ended. One that no container ever ran in failed to start: the kubelet refused it, or
     /// it was evicted before.
     pub(super) fn of_ended_pod(pod: &PodStatus) -> Self {
-        let ran = pod.containers.iter().any(|container| matches!(container.state, ContainerState::Exited { .. }));
+        let ran = pod.containers.iter().any(ContainerFact::has_run);
         match (&pod.reason, ran) {
+            (Some(reason), true) if exceeds_own_limit(reason) => {
+                Self::new(pod, StopCode::EssentialContainerExited, reason.clone())
+            }
             (Some(reason), false) => Self::new(pod, StopCode::TaskFailedToStart, reason.clone()),
             (Some(reason), true) => Self::new(pod, StopCode::TerminationNotice, reason.clone()),
             (None, _) => Self::of_exits(pod),
@@ -94,15 +98,16 @@ impl StopRecord {
 
     fn new(pod: &PodStatus, code: StopCode, reason: String) -> Self {
         let exits = pod.containers.iter().filter_map(exit);
-        let at = pod.containers.iter().filter_map(|container| match container.state {
-            ContainerState::Exited { at, .. } | ContainerState::CannotStart { at, .. } => at,
-            ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
+        let at = pod.containers.iter().filter_map(|container| match container.end()? {
+            ContainerEnd::Exited { at, .. } | ContainerEnd::CannotStart { at, .. } => *at,
         });
-        let started = pod.containers.iter().filter(|container| container.essential).filter_map(|container| {
-            match container.state {
-                ContainerState::Exited { started_at: since, .. } | ContainerState::Running { since } => since,
-                ContainerState::Waiting { .. } | ContainerState::CannotStart { .. } => None,
+        let essential = pod.containers.iter().filter(|container| container.essential);
+        let started = essential.filter_map(|container| match (container.end(), &container.state) {
+            (Some(ContainerEnd::Exited { started_at: since, .. }), _) | (None, ContainerState::Running { since }) => {
+                *since
             }
+            (Some(ContainerEnd::CannotStart { .. }), _)
+            | (None, ContainerState::Waiting { .. } | ContainerState::Ended(_)) => None,
         });
         let was_running = was_running(pod);
         let ran_since = started.max().filter(|_| was_running);
@@ -122,7 +127,9 @@ impl StopRecord {
     pub fn was_refused_by_node(&self) -> bool {
         let infrastructure =
             ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "Preempting", "NodeShutdown", "Evicted", "NodeLost"];
-        self.code == StopCode::TaskFailedToStart && infrastructure.iter().any(|reason| self.reason.starts_with(reason))
+        self.code == StopCode::TaskFailedToStart
+            && infrastructure.iter().any(|reason| self.reason.starts_with(reason))
+            && !exceeds_own_limit(&self.reason)
     }
 
     /// Whether the task ended before it had shown that it can be healthy, or right after. A task that a node lost or refused
@@ -152,23 +159,31 @@ pub fn disruption(reason: &str, message: &str, node: &str) -> Option<String> {
     }
 }
 
-/// A task has been RUNNING once each of its containers has. One that is not essential may fail to.
+/// Whether the kubelet has evicted a task for what it did itself: it has written more than it may. On ECS its writes fail, and what
+/// comes of that is its own end; a node that is short of something is not.
+fn exceeds_own_limit(reason: &str) -> bool {
+    let limits = [
+        "Pod ephemeral local storage usage exceeds the total limit of containers",
+        "exceeded its local ephemeral storage limit",
+        "Usage of EmptyDir volume",
+    ];
+    limits.iter().any(|limit| reason.contains(limit))
+}
+
+/// A task has been RUNNING once each of its containers has, but for those that it can do without.
 fn was_running(pod: &PodStatus) -> bool {
-    let is_excused = |container: &ContainerFact| {
-        !container.essential && matches!(container.state, ContainerState::CannotStart { .. })
-    };
-    pod.containers.iter().all(|container| container.has_run() || is_excused(container))
+    pod.containers.iter().all(|container| container.has_run() || container.is_given_up())
 }
 
 /// Why a container keeps its task from starting for good, if it does: it cannot be started, or others wait for its success.
 fn failed_start(container: &ContainerFact) -> Option<String> {
     let name = &container.name;
     let awaited = container.awaited.as_ref().filter(|awaited| awaited.until == AwaitedState::Ended);
-    let reason = match (&container.state, awaited) {
-        (ContainerState::CannotStart { message, .. }, awaited) if container.essential || awaited.is_some() => {
+    let reason = match (container.end()?, awaited) {
+        (ContainerEnd::CannotStart { message, .. }, awaited) if container.essential || awaited.is_some() => {
             message.clone().unwrap_or_else(|| format!("container {name}"))
         }
-        (ContainerState::Exited { code, .. }, Some(awaited)) if *code != 0 => {
+        (ContainerEnd::Exited { code, .. }, Some(awaited)) if *code != 0 => {
             format!("container {name} exited with {code}, and {} waits for its success", awaited.by.join(", "))
         }
         _ => return None,
@@ -177,16 +192,12 @@ fn failed_start(container: &ContainerFact) -> Option<String> {
 }
 
 fn exit(container: &ContainerFact) -> Option<ContainerExit> {
-    let (exit_code, reason) = match &container.state {
-        ContainerState::Exited { code, reason, .. } => (Some(*code), reason.as_deref()),
-        ContainerState::CannotStart { .. } => return None,
-        ContainerState::Waiting { .. } | ContainerState::Running { .. } => (container.last_exit_code, None),
-    };
-    let reason = match reason {
+    let ContainerEnd::Exited { code, reason, .. } = container.end()? else { return None };
+    let reason = match reason.as_deref() {
         Some("OOMKilled") => Some("OutOfMemoryError: Container killed due to memory usage".to_owned()),
         _ => None,
     };
-    exit_code.map(|code| ContainerExit { name: container.name.clone(), exit_code: Some(code), reason })
+    Some(ContainerExit { name: container.name.clone(), exit_code: Some(*code), reason })
 }
 
 #[cfg(test)]

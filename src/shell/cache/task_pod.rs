@@ -14,8 +14,8 @@ use crate::api::labels;
 use crate::api::names::{DeploymentId, TaskId, TaskKey, Uid};
 use crate::domain::facts::{Presence, TaskFact, TaskImages};
 use crate::domain::task::{
-    Awaited, ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates, RestartPolicy, Target,
-    TargetHealth, TaskState, disruption,
+    Awaited, ContainerEnd, ContainerFact, ContainerRole, ContainerState, PodPhase, PodStatus, ReadinessGates,
+    RestartPolicy, Target, TargetHealth, TaskState, disruption,
 };
 use crate::shell::cache::pod_size::{ContainerSize, Requirements, reserves};
 
@@ -259,8 +259,7 @@ impl TaskPod {
             ready: container.ready,
             restarts: container.restart_count,
             state: container.state.fact(),
-            last_exit_code: container.last_state.terminated.as_ref().map(|terminated| terminated.exit_code),
-            last_ran_for: container.last_state.terminated.as_ref().and_then(Terminated::ran_for),
+            last_end: container.last_state.terminated.as_ref().map(Terminated::fact),
             started: container.started,
             restart: restarts.get(&container.name).cloned(),
             awaited: awaited.get(&container.name).cloned(),
@@ -337,27 +336,20 @@ impl Terminated {
         self.reason.as_ref().is_some_and(|reason| CANNOT_START.contains(&reason.as_str()))
     }
 
-    fn ran_for(&self) -> Option<SignedDuration> {
+    fn fact(&self) -> ContainerEnd {
+        let at = self.finished_at.as_ref().map(|time| time.0);
         if self.has_not_run() {
-            return Some(SignedDuration::ZERO);
+            return ContainerEnd::CannotStart { message: self.message.clone(), at };
         }
-        Some(self.finished_at.as_ref()?.0.duration_since(self.started_at.as_ref()?.0))
+        let started_at = self.started_at.as_ref().map(|time| time.0);
+        ContainerEnd::Exited { code: self.exit_code, reason: self.reason.clone(), started_at, at }
     }
 }
 
 impl State {
     fn fact(&self) -> ContainerState {
         match (&self.terminated, &self.running, &self.waiting) {
-            (Some(end), _, _) if end.has_not_run() => ContainerState::CannotStart {
-                message: end.message.clone(),
-                at: end.finished_at.as_ref().map(|time| time.0),
-            },
-            (Some(exit), _, _) => ContainerState::Exited {
-                code: exit.exit_code,
-                reason: exit.reason.clone(),
-                started_at: exit.started_at.as_ref().map(|time| time.0),
-                at: exit.finished_at.as_ref().map(|time| time.0),
-            },
+            (Some(end), _, _) => ContainerState::Ended(end.fact()),
             (None, Some(running), _) => {
                 ContainerState::Running { since: running.started_at.as_ref().map(|time| time.0) }
             }
@@ -410,13 +402,11 @@ mod tests {
             "finishedAt": "2026-01-01T00:00:00Z",
         });
         let terminated: Terminated = serde_json::from_value(terminated).unwrap();
-        assert_eq!(terminated.ran_for(), Some(SignedDuration::ZERO));
-        let state = State { terminated: Some(terminated), ..State::default() };
-        let expected = ContainerState::CannotStart {
+        let expected = ContainerEnd::CannotStart {
             message: Some("exec: \"serve\": executable file not found in $PATH".to_owned()),
             at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
         };
-        assert_eq!(state.fact(), expected);
+        assert_eq!(terminated.fact(), expected);
     }
 
     #[test]

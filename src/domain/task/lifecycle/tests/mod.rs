@@ -1,9 +1,12 @@
 //! The state of a task, by the states of its containers.
 
+mod ends;
+
 use super::*;
 use crate::api::StopCode;
+use crate::domain::task::container::{ContainerEnd, ContainerRole};
 use crate::domain::task::health::{Health, HealthPeriods, TargetHealth};
-use crate::domain::task::restart::AwaitedState;
+use crate::domain::task::restart::{Awaited, AwaitedState, RestartPolicy};
 
 fn running(name: &str, essential: bool, ready: bool) -> ContainerFact {
     ContainerFact {
@@ -13,16 +16,20 @@ fn running(name: &str, essential: bool, ready: bool) -> ContainerFact {
         ready,
         restarts: 0,
         state: ContainerState::Running { since: None },
-        last_exit_code: None,
-        last_ran_for: None,
+        last_end: None,
         started: true,
         restart: None,
         awaited: None,
     }
 }
 
+/// An exit of which no more than the code is known.
+fn exit(code: i32) -> ContainerEnd {
+    ContainerEnd::Exited { code, reason: None, started_at: None, at: None }
+}
+
 fn exited(name: &str, essential: bool, code: i32) -> ContainerFact {
-    let state = ContainerState::Exited { code, reason: None, started_at: None, at: None };
+    let state = ContainerState::Ended(exit(code));
     ContainerFact { state, ..running(name, essential, false) }
 }
 
@@ -68,21 +75,21 @@ fn a_container_that_is_not_essential_may_finish_and_the_task_stays_running_and_h
 
 #[test]
 fn a_sidecar_that_is_not_essential_may_end_and_be_started_again_and_the_task_stays_healthy() {
-    let sidecar = |state, last_exit_code| ContainerFact {
+    let sidecar = |state, last_end| ContainerFact {
         role: ContainerRole::Init,
         restarts: 1,
         state,
-        last_exit_code,
+        last_end,
         ..running("proxy", false, false)
     };
     let back_off = || ContainerState::Waiting { reason: Some("CrashLoopBackOff".to_owned()), message: None };
-    let ended = || ContainerState::Exited { code: 1, reason: None, started_at: None, at: None };
+    let ended = || ContainerState::Ended(exit(1));
     for (sentence, proxy) in [
         ("it ends", sidecar(ended(), None)),
-        ("it waits for its restart", sidecar(back_off(), Some(1))),
+        ("it waits for its restart", sidecar(back_off(), Some(exit(1)))),
         (
             "it runs again and does not pass its health check yet",
-            sidecar(ContainerState::Running { since: None }, Some(1)),
+            sidecar(ContainerState::Running { since: None }, Some(exit(1))),
         ),
     ] {
         assert!(healthy(&pod(false, vec![proxy.clone(), running("app", true, true)])), "{sentence}");
@@ -111,110 +118,12 @@ fn beside_a_container_that_has_finished_target_groups_still_have_a_say() {
 }
 
 #[test]
-fn when_an_essential_container_stops_all_other_containers_of_the_task_are_stopped() {
-    let TaskState::Stopped(record) =
-        TaskState::of(&pod(false, vec![exited("app", true, 3), running("proxy", true, true)]))
-    else {
-        panic!("the task still runs");
-    };
-    assert_eq!(record.code, StopCode::EssentialContainerExited);
-    assert_eq!(record.reason, "Essential container in task exited");
-    assert_eq!(record.containers[0].exit_code, Some(3));
-}
-
-#[test]
-fn a_task_of_which_a_container_never_ran_failed_to_start() {
-    let since = Timestamp::UNIX_EPOCH;
-    let awaited = |until| Some(Awaited { by: vec!["app".to_owned()], until, seconds: None });
-    let init = |container| ContainerFact { role: ContainerRole::Init, ..container };
-    let migrate =
-        |code| init(ContainerFact { awaited: awaited(AwaitedState::Ended), ..exited("migrate", false, code) });
-    // Stopped with its task.
-    let proxy = |code| init(exited("proxy", true, code));
-    let waiting = |name| ContainerFact {
-        state: ContainerState::Waiting { reason: Some("PodInitializing".to_owned()), message: None },
-        ..running(name, true, false)
-    };
-    let runs =
-        |name| ContainerFact { state: ContainerState::Running { since: Some(since) }, ..running(name, true, true) };
-    let cannot_start = |name, essential| ContainerFact {
-        state: ContainerState::CannotStart { message: Some("no such command".to_owned()), at: None },
-        ..running(name, essential, false)
-    };
-    let ended = ContainerState::Exited { code: 1, reason: None, started_at: Some(since), at: None };
-    let ended = || ContainerFact { state: ended.clone(), ..running("app", true, false) };
-    let crashed = || ContainerFact { restarts: 1, last_exit_code: Some(1), ..init(waiting("proxy")) };
-    let essential = "Essential container in task exited";
-    let failed = "CannotStartContainerError: container migrate exited with 7, and app waits for its success";
-    let no_command = "CannotStartContainerError: no such command";
-    // (sentence, phase, containers, whether it had been RUNNING, reason)
-    for (sentence, phase, containers, was_running, reason) in [
-        ("one that ran ends", PodPhase::Ended, vec![migrate(0), ended()], true, essential),
-        ("of two that ran one ends", PodPhase::Running, vec![ended(), runs("web")], true, essential),
-        ("a dependency fails", PodPhase::Ended, vec![proxy(143), migrate(7), waiting("app")], false, failed),
-        ("a command is not there", PodPhase::Ended, vec![cannot_start("app", true)], false, no_command),
-        ("so beside another", PodPhase::Running, vec![cannot_start("app", true), runs("web")], false, no_command),
-        ("one ends before another starts", PodPhase::Pending, vec![ended(), waiting("web")], false, essential),
-        ("a sidecar ends before that", PodPhase::Pending, vec![crashed(), waiting("app")], false, essential),
-    ] {
-        let pod = PodStatus { phase, containers, ..PodStatus::default() };
-        let TaskState::Stopped(record) = TaskState::of(&pod) else { panic!("{sentence}: it goes on") };
-        let code = if was_running { StopCode::EssentialContainerExited } else { StopCode::TaskFailedToStart };
-        assert_eq!((record.code, record.reason.as_str()), (code, reason), "{sentence}");
-        assert_eq!(record.ran_since, was_running.then_some(since), "{sentence}");
-        let periods = HealthPeriods { healthy_after: SignedDuration::ZERO, grace: SignedDuration::ZERO };
-        assert_eq!(record.died_early(periods), !was_running, "{sentence}");
-    }
-}
-
-#[test]
 fn a_container_that_is_not_essential_and_cannot_be_started_leaves_its_task_alone() {
     let cannot_start = ContainerFact {
-        state: ContainerState::CannotStart { message: None, at: None },
+        state: ContainerState::Ended(ContainerEnd::CannotStart { message: None, at: None }),
         ..running("other", false, false)
     };
     assert!(healthy(&pod(false, vec![running("app", true, true), cannot_start])));
-}
-
-#[test]
-fn a_container_with_a_restart_policy_ends_the_task_only_by_an_exit_that_is_not_followed_by_a_restart() {
-    let policy = || Some(RestartPolicy { ignored_exit_codes: vec![0], restart_attempt_period: 60 });
-    let at = |second| Some(Timestamp::from_second(second).unwrap());
-    let exit = |code, seconds: i64| ContainerFact {
-        state: ContainerState::Exited { code, reason: None, started_at: at(100), at: at(100 + seconds) },
-        restart: policy(),
-        ..running("app", true, false)
-    };
-    let again = |code, seconds| ContainerFact {
-        restarts: 1,
-        last_exit_code: Some(code),
-        last_ran_for: Some(SignedDuration::from_secs(seconds)),
-        restart: policy(),
-        ..running("app", true, true)
-    };
-    let waits = |code, seconds| ContainerFact {
-        state: ContainerState::Waiting { reason: Some("CrashLoopBackOff".to_owned()), message: None },
-        ready: false,
-        ..again(code, seconds)
-    };
-    let sidecar = |container| ContainerFact { role: ContainerRole::Init, ..container };
-    for (sentence, container, ends) in [
-        ("it exits after the attempt period", exit(1, 60), false),
-        ("it waits for its restart", waits(1, 60), false),
-        ("it runs again", again(1, 60), false),
-        ("it exits too soon", exit(1, 59), true),
-        ("the kubelet has started it again though it exited too soon", again(1, 59), true),
-        ("so it has, after a delay", waits(1, 59), true),
-        ("it exits with a code that is to be ignored", exit(0, 60), true),
-        ("a sidecar is started again", sidecar(again(1, 60)), false),
-        ("a sidecar is started again with a code that is to be ignored", sidecar(again(0, 60)), true),
-    ] {
-        let state = TaskState::of(&pod(false, vec![container.clone()]));
-        assert_eq!(matches!(state, TaskState::Stopped(_)), ends, "{sentence}");
-        let other = ContainerFact { essential: false, ..container };
-        let state = TaskState::of(&pod(false, vec![running("web", true, true), other]));
-        assert!(matches!(state, TaskState::Running(_)), "{sentence}, not essential");
-    }
 }
 
 #[test]
@@ -222,7 +131,7 @@ fn between_two_runs_the_health_of_a_container_is_unknown() {
     let app = ContainerFact {
         state: ContainerState::Waiting { reason: None, message: None },
         restarts: 1,
-        last_exit_code: Some(1),
+        last_end: Some(exit(1)),
         restart: Some(RestartPolicy { ignored_exit_codes: Vec::new(), restart_attempt_period: 60 }),
         ..running("app", true, false)
     };
@@ -262,19 +171,6 @@ fn a_task_is_unhealthy_as_soon_as_one_essential_container_is() {
 }
 
 #[test]
-fn an_essential_sidecar_that_was_started_again_has_ended_the_task() {
-    let sidecar = |restarts| ContainerFact {
-        role: ContainerRole::Init,
-        restarts,
-        last_exit_code: Some(1),
-        ..running("envoy", true, true)
-    };
-    assert!(healthy(&pod(true, vec![sidecar(0), running("app", true, true)])));
-    let state = TaskState::of(&pod(true, vec![sidecar(1), running("app", true, true)]));
-    assert!(matches!(state, TaskState::Stopped(_)));
-}
-
-#[test]
 fn a_task_whose_node_does_not_get_its_volumes_mounted_fails_to_start_by_the_time_that_it_takes() {
     let waiting = |reason: &str| {
         let state = ContainerState::Waiting { reason: Some(reason.to_owned()), message: None };
@@ -302,4 +198,55 @@ fn a_task_whose_node_does_not_get_its_volumes_mounted_fails_to_start_by_the_time
     assert!(alike(&prepared, &unprepared) && alike(&unprepared, &prepared));
     assert!(!alike(&unprepared, &pulling));
     assert!(!alike(&unprepared, &self::pod(true, vec![running("app", true, true)])));
+}
+
+/// A container for which the kubelet has this reason to wait, before it has ever run.
+fn failing(name: &str, essential: bool, reason: &str) -> ContainerFact {
+    let state = ContainerState::Waiting { reason: Some(reason.to_owned()), message: None };
+    ContainerFact { state, started: false, ..running(name, essential, false) }
+}
+
+#[test]
+fn a_container_that_has_run_and_is_to_run_again_keeps_no_task_from_running() {
+    for reason in ["ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "RunContainerError"] {
+        for role in [ContainerRole::Main, ContainerRole::Init] {
+            let again = |essential| ContainerFact {
+                role,
+                restarts: 1,
+                last_end: Some(exit(1)),
+                restart: Some(RestartPolicy { ignored_exit_codes: Vec::new(), restart_attempt_period: 60 }),
+                ..failing("log", essential, reason)
+            };
+            let runs = || running("app", true, true);
+            assert!(healthy(&pod(false, vec![runs(), again(false)])), "{reason}");
+            let essential = TaskState::of(&pod(false, vec![runs(), again(true)]));
+            assert!(matches!(essential, TaskState::Running(Checks { passing: false, .. })), "{reason}");
+        }
+    }
+    let sidecar =
+        ContainerFact { role: ContainerRole::Init, last_end: Some(exit(1)), ..failing("proxy", false, "ErrImagePull") };
+    let waits = failing("app", true, "PodInitializing");
+    let starting = PodStatus { phase: PodPhase::Pending, ..pod(false, vec![sidecar, waits]) };
+    assert!(matches!(TaskState::of(&starting), TaskState::Pending { failing: Some(_) }), "others wait for it");
+}
+
+#[test]
+fn a_task_goes_on_without_a_container_that_is_not_essential_and_cannot_be_started() {
+    let starting = |containers| PodStatus { phase: PodPhase::Pending, ..pod(false, containers) };
+    let runs = |ready| running("app", true, ready);
+    for reason in ["InvalidImageName", "ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError"] {
+        let metrics = || failing("metrics", false, reason);
+        assert!(healthy(&starting(vec![runs(true), metrics()])), "{reason}");
+        assert!(!healthy(&starting(vec![runs(false), metrics()])), "{reason}, beside one that is not healthy");
+
+        let waits = failing("app", true, "ContainerCreating");
+        let state = TaskState::of(&starting(vec![metrics(), waits]));
+        assert_eq!(state, TaskState::Pending { failing: None }, "{reason}: the essential one is yet to start");
+
+        let sidecar = ContainerFact { role: ContainerRole::Init, ..metrics() };
+        let state = TaskState::of(&starting(vec![sidecar, failing("app", true, "PodInitializing")]));
+        assert!(matches!(state, TaskState::Pending { failing: Some(_) }), "{reason}: others wait for it");
+    }
+    let pulling = starting(vec![runs(true), failing("metrics", false, "ContainerCreating")]);
+    assert_eq!(TaskState::of(&pulling), TaskState::Pending { failing: None }, "it may start yet");
 }
