@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::nulls::empty_if_null;
+use crate::api::nulls::{empty_if_null, none_if_empty};
 use crate::api::{
     ContainerDependency, ContainerRestartPolicy, EnvironmentFile, FirelensConfiguration, HealthCheck, KeyValuePair,
     LinuxParameters, LogConfiguration, MountPoint, PortMapping, RepositoryCredentials, ResourceRequirement, Secret,
@@ -98,13 +98,13 @@ pub struct ContainerDefinition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_consistency: Option<VersionConsistency>,
     /// Host name inside the container.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// User, optionally with a group: `user`, `uid`, `user:group` or `uid:gid`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Directory in which commands run.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
     /// Turns off networking in the container.
     #[serde(skip_serializing_if = "Option::is_none")]

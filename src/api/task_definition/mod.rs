@@ -16,7 +16,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::nulls::empty_if_null;
+use crate::api::nulls::{empty_if_null, none_if_empty};
 use crate::api::{Tag, TaskDefinitionKubernetes, TaskDefinitionPlacementConstraint};
 
 pub use container::{ContainerDefinition, HostEntry, VersionConsistency};
@@ -73,10 +73,10 @@ pub struct TaskDefinitionSpec {
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"), length(max = 255))]
     pub family: Option<String>,
     /// IAM role of the task's own code, by name or ARN.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub task_role_arn: Option<String>,
     /// IAM role with which images, secrets and logs are reached, by name or ARN.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub execution_role_arn: Option<String>,
     /// Network mode of the containers; default `bridge`. Fargate needs `awsvpc`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,10 +113,10 @@ pub struct TaskDefinitionSpec {
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]
     pub requires_compatibilities: Vec<Compatibility>,
     /// CPU units of the whole task (1024 are one vCPU), or vCPUs such as `1 vCPU`. Required for Fargate.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub cpu: Option<IntOrString>,
     /// Memory of the whole task in MiB, or such as `2 GB`. Required for Fargate.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub memory: Option<IntOrString>,
     /// Tags, at most 50.
     #[serde(default, deserialize_with = "empty_if_null", skip_serializing_if = "Vec::is_empty")]

@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::nulls::empty_if_null;
+use crate::api::nulls::{empty_if_null, none_if_empty};
 
 /// A volume containers of the task may mount. At most one configuration may be given.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -89,7 +89,7 @@ pub struct EfsVolumeConfiguration {
     /// Id of the file system.
     pub file_system_id: String,
     /// Directory to mount, default `/`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub root_directory: Option<String>,
     /// Whether data is encrypted on its way, default `DISABLED`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +118,7 @@ pub enum EfsTransitEncryption {
 #[serde(rename_all = "camelCase")]
 pub struct EfsAuthorizationConfig {
     /// Id of the access point.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
     pub access_point_id: Option<String>,
     /// Whether the task role is used to mount, default `DISABLED`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,8 @@ use crate::domain::resolve::task_definition::{Container, ResolvedTaskDefinition}
 const INTERVAL_DEFAULT: i32 = 30;
 const TIMEOUT_DEFAULT: i32 = 5;
 const RETRIES_DEFAULT: i32 = 3;
+/// Seconds for the start of the first check, which a kubelet does not wait an interval for, and for the news of the last one.
+const NEWS_MARGIN: i32 = 3;
 /// How often a container is asked that another one waits for. ECS asks for the first time after one interval; asking sooner
 /// only lets the other start sooner.
 const AWAITED_INTERVAL: i32 = 5;
@@ -27,12 +29,15 @@ pub(super) fn readiness(container: &Container) -> Option<Probe> {
 }
 
 /// How many seconds after the start of a task's containers the health check of each has failed if it has never passed, by the
-/// container's ECS name: "the health check can fail retries times", once an interval, and failures in the start period do not count.
+/// container's ECS name: "the health check can fail retries times", and failures in the start period do not count. Docker waits an
+/// interval from the end of one check to the next, and each may take its timeout: with 30, 5 and 3 the last one that counts has been
+/// heard of after 105 seconds. A kubelet does not tell which checks have failed, only that none has passed.
 pub(super) fn deadlines(definition: &ResolvedTaskDefinition) -> BTreeMap<&str, i32> {
     let containers = definition.init.iter().chain(&definition.main).filter(|container| container.essential);
     let deadline = |check: &HealthCheck| {
-        let retries = check.retries.unwrap_or(RETRIES_DEFAULT);
-        check.start_period.unwrap_or(0).saturating_add(interval(check).saturating_mul(retries))
+        let longest = interval(check).saturating_add(timeout(check));
+        let checks = longest.saturating_mul(check.retries.unwrap_or(RETRIES_DEFAULT));
+        check.start_period.unwrap_or(0).saturating_add(checks).saturating_add(NEWS_MARGIN)
     };
     containers
         .filter_map(|container| Some((&*container.name.ecs, deadline(container.health_check.as_ref()?))))
@@ -51,20 +56,25 @@ fn interval(check: &HealthCheck) -> i32 {
     check.interval.unwrap_or(INTERVAL_DEFAULT)
 }
 
+fn timeout(check: &HealthCheck) -> i32 {
+    check.timeout.unwrap_or(TIMEOUT_DEFAULT)
+}
+
 fn probe(check: &HealthCheck, period: i32, failures: i32) -> Probe {
     Probe {
         exec: Some(ExecAction { command: Some(literals(&command(check))) }),
         period_seconds: Some(period),
-        timeout_seconds: Some(check.timeout.unwrap_or(TIMEOUT_DEFAULT)),
+        timeout_seconds: Some(timeout(check)),
         failure_threshold: Some(failures),
         ..Probe::default()
     }
 }
 
-/// `["CMD", …]` is run as it is, `["CMD-SHELL", line]` by the container's shell.
+/// `["CMD", …]` is run as it is, `["CMD-SHELL", line]` by the container's shell, for which what follows the line are arguments and no
+/// part of it.
 fn command(check: &HealthCheck) -> Vec<String> {
     match check.command.split_first() {
-        Some((form, line)) if form == "CMD-SHELL" => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.join(" ")],
+        Some((form, line)) if form == "CMD-SHELL" => [&["/bin/sh".to_owned(), "-c".to_owned()], line].concat(),
         Some((_, command)) => command.to_vec(),
         None => Vec::new(),
     }

@@ -15,7 +15,7 @@ pub enum Role {
         /// Whether another container waits until it is HEALTHY.
         awaited_healthy: bool,
     },
-    /// Nothing waits for it: an ordinary container.
+    /// Nothing waits for it, or for no more than its start and it has to outlive those that do: an ordinary container.
     Main,
 }
 
@@ -26,6 +26,8 @@ pub(super) struct StartOrder {
     pub(super) roles: Vec<Role>,
     /// The containers that are not [`Role::Main`], each behind those it waits for.
     pub(super) init: Vec<usize>,
+    /// Those that are.
+    pub(super) main: Vec<usize>,
     /// Who waits for whom.
     pub(super) edges: Vec<Edge>,
 }
@@ -94,9 +96,15 @@ pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrd
         }
         Ok(_) if !problems.is_empty() => Err(problems),
         Ok(order) => {
-            let roles: Vec<Role> = (0..containers.len()).map(|index| role(index, &edges)).collect();
-            let init = order.into_iter().filter(|index| roles.get(*index).is_some_and(|role| *role != Role::Main));
-            Ok(StartOrder { init: init.collect(), roles, edges })
+            let mut roles: Vec<Role> = (0..containers.len()).map(|index| role(index, &edges)).collect();
+            let is_main = |roles: &[Role], index: &usize| roles.get(*index) == Some(&Role::Main);
+            if let Some(role) = essential_main(containers, &roles, &edges).and_then(|index| roles.get_mut(index)) {
+                *role = Role::Main;
+            }
+            let init = order.into_iter().filter(|index| !is_main(&roles, index)).collect();
+            let mut main: Vec<usize> = (0..containers.len()).filter(|index| is_main(&roles, index)).collect();
+            main.sort_by_key(|index| edges.iter().all(|edge| edge.target != *index));
+            Ok(StartOrder { init, main, roles, edges })
         }
     }
 }
@@ -162,6 +170,22 @@ fn broken_rule(member: &str, condition: ContainerCondition, target: &ContainerDe
         | ContainerCondition::Success
         | ContainerCondition::Healthy => None,
     }
+}
+
+/// A pod ends with the last of its ordinary containers, so that one of them has to be essential. Where none is, because others wait
+/// for each that is, this is one whose start alone is waited for, and by ordinary containers: a kubelet starts these one after the
+/// other. With `app` and an agent that is not essential and waits for its START, it is `app`.
+fn essential_main(containers: &[ContainerDefinition], roles: &[Role], edges: &[Edge]) -> Option<usize> {
+    let is_essential =
+        |index: usize| containers.get(index).is_some_and(|container| container.essential.unwrap_or(true));
+    let has_role = |index: usize, role: Role| roles.get(index) == Some(&role);
+    let mut essential = (0..containers.len()).filter(|index| is_essential(*index));
+    if essential.clone().any(|index| has_role(index, Role::Main)) {
+        return None;
+    }
+    let is_awaited_by_mains =
+        |index: usize| edges.iter().filter(|edge| edge.target == index).all(|edge| has_role(edge.from, Role::Main));
+    essential.find(|index| has_role(*index, Role::Sidecar { awaited_healthy: false }) && is_awaited_by_mains(*index))
 }
 
 fn role(index: usize, edges: &[Edge]) -> Role {
@@ -261,6 +285,20 @@ mod tests {
     }
 
     #[test]
+    fn of_containers_whose_end_ends_the_pod_one_is_essential_where_that_can_be() {
+        let main = |lines: &[&str]| {
+            let containers = containers(lines);
+            let order = start_order(&containers).unwrap();
+            order.main.iter().map(|index| containers[*index].name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(main(&["agent: app START", "app*:"]), ["app", "agent"], "started in this order");
+        assert_eq!(main(&["agent: app START", "app*:", "web*:"]), ["agent", "web"], "there is another one");
+        assert_eq!(main(&["agent: app HEALTHY", "app*+:"]), ["agent"], "its health cannot be waited for so");
+        let by_sidecar = ["agent: proxy START", "proxy: app START", "app*:"];
+        assert_eq!(main(&by_sidecar), ["agent"], "nor can a sidecar wait for it");
+    }
+
+    #[test]
     fn a_container_starts_after_those_it_has_links_to_and_after_its_log_router() {
         let mut linked = containers(&["app*:", "db:"]);
         linked[0].links = vec!["db:database".to_owned()];
@@ -276,7 +314,7 @@ mod tests {
         assert_eq!(start_order(&logging).unwrap().init, [1]);
         let waits = containers(&["app*:", "router: app START"]).remove(1).depends_on;
         logging[1].depends_on = waits;
-        assert_eq!(start_order(&logging).unwrap().init, [0], "a router that waits itself is not waited for");
+        assert_eq!(start_order(&logging).unwrap().main, [0, 1], "a router that waits itself is not waited for");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct ContainerFact {
 pub enum ContainerRole {
     /// An init container or native sidecar.
     Init,
-    /// An ordinary container, which nothing waits for.
+    /// An ordinary container.
     Main,
 }
 

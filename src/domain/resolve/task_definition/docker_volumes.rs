@@ -5,7 +5,7 @@ use crate::api::{DockerVolumeConfiguration, Scope};
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::POD_NAME_MAX;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::volumes::VolumeSource;
+use crate::domain::resolve::task_definition::volumes::{VolumeSource, has_parent};
 
 /// The driver of Docker itself, and of a volume that names none.
 const LOCAL: &str = "local";
@@ -33,6 +33,7 @@ pub(super) fn source<'a>(name: &str, docker: &'a DockerVolumeConfiguration) -> O
     if value("ro").is_some() {
         return None;
     }
+    let is_path = |path: &str| path.starts_with('/') && !has_parent(path);
     let (source, used) = match option("type") {
         None if driver_opts.is_empty() => (VolumeSource::Empty, None),
         Some("tmpfs") => {
@@ -40,13 +41,15 @@ pub(super) fn source<'a>(name: &str, docker: &'a DockerVolumeConfiguration) -> O
             (VolumeSource::Memory(size), size.map(|_| "size"))
         }
         Some("none") => {
-            let path = option("device").filter(|path| value("bind").is_some() && path.starts_with('/'))?;
+            let path = option("device").filter(|path| value("bind").is_some() && is_path(path))?;
             (VolumeSource::HostPath(path.to_owned()), Some("bind"))
         }
         Some("nfs" | "nfs4") => {
             let server = value("addr")?.to_owned();
-            let path = option("device")?.trim_start_matches(':').to_owned();
-            (path.starts_with('/').then_some(VolumeSource::Nfs { server, path })?, Some("addr"))
+            // `:/export` or `server:/export`: the server is what addr says.
+            let (_, path) =
+                option("device")?.split_once(":/").filter(|(_, path)| !path.split('/').any(|part| part == ".."))?;
+            (VolumeSource::Nfs { server, path: format!("/{path}") }, Some("addr"))
         }
         _ => return None,
     };

@@ -8,14 +8,13 @@ use crate::domain::resolve::task_definition::member;
 
 /// ECS registers any name, and its agent fails to pull the image.
 pub(super) fn note_name(container: &ContainerDefinition, verdict: &mut Verdict) {
-    if let Some(image) = &container.image
-        && let Some(fault) = ImageName::from(image.as_str()).fault()
-    {
-        verdict.note_with(
-            DeviationCode::ImageNameInvalid,
-            member(&container.name, "image"),
-            format!("{image:?} {fault}"),
-        );
+    let place = member(&container.name, "image");
+    let Some(image) = container.image.as_ref().filter(|image| !image.is_empty()) else {
+        verdict.note(DeviationCode::ImageMissing, place);
+        return;
+    };
+    if let Some(fault) = ImageName::from(image.as_str()).fault() {
+        verdict.note_with(DeviationCode::ImageNameInvalid, place, format!("{image:?} {fault}"));
     }
 }
 

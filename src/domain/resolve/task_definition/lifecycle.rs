@@ -97,7 +97,12 @@ fn note_restart(container: &ContainerDefinition, role: Role, restart: &Restart, 
 }
 
 /// Where the order in which Kubernetes starts and stops the containers is not ECS's.
-pub(super) fn note_order(containers: &[ContainerDefinition], order: &StartOrder, verdict: &mut Verdict) {
+pub(super) fn note_order(
+    containers: &[ContainerDefinition],
+    order: &StartOrder,
+    features: Features,
+    verdict: &mut Verdict,
+) {
     for edge in &order.edges {
         let target_ends = order.roles.get(edge.target) == Some(&Role::InitOnce);
         match edge.condition {
@@ -118,14 +123,18 @@ pub(super) fn note_order(containers: &[ContainerDefinition], order: &StartOrder,
         }
         note_role(index, container, containers, order, verdict);
     }
+    note_ends(containers, order, features, verdict);
     note_stop_timeouts(containers, order, verdict);
 }
 
-/// The containers behind whose end this one starts although it does not wait for them.
+/// The containers behind whose end or health this one starts although it does not wait for them.
 fn serialized_behind<'c>(index: usize, containers: &'c [ContainerDefinition], order: &StartOrder) -> Vec<&'c str> {
     let before = order.init.iter().take_while(|init| **init != index);
-    let ends = before.filter(|init| order.roles.get(**init) == Some(&Role::InitOnce));
-    let unrelated = ends.filter(|init| !order.waits_for(index, **init));
+    let holds_up = |init: &&usize| match order.roles.get(**init) {
+        Some(Role::InitOnce | Role::Sidecar { awaited_healthy: true }) => true,
+        Some(Role::Sidecar { awaited_healthy: false } | Role::Main) | None => false,
+    };
+    let unrelated = before.filter(holds_up).filter(|init| !order.waits_for(index, **init));
     unrelated.filter_map(|init| containers.get(*init)).map(|container| container.name.as_str()).collect()
 }
 
@@ -137,27 +146,48 @@ fn note_role(
     verdict: &mut Verdict,
 ) {
     let place = || format!("containerDefinitions[{}]", container.name);
-    let essential = container.essential.unwrap_or(true);
-    let restarts = restart(container).is_some();
-    match order.roles.get(index) {
-        Some(Role::InitOnce) => {
-            let waits = |(other, _): &(usize, &ContainerDefinition)| order.waits_for(*other, index);
-            let mut waiting = containers.iter().enumerate().filter(waits).map(|(_, container)| container);
-            if !waiting.any(|container| container.essential.unwrap_or(true)) {
-                verdict.note(DeviationCode::InitExtraBlock, place());
-            }
-        }
-        Some(Role::Sidecar { .. }) if !restarts => verdict.note(DeviationCode::SidecarRestarts, place()),
-        Some(Role::Main) if !essential && !restarts => verdict.note(DeviationCode::CompletedNotReady, place()),
-        Some(Role::Sidecar { .. } | Role::Main) | None => {}
+    let is_essential = |container: &ContainerDefinition| container.essential.unwrap_or(true);
+    let waits = |(other, _): &(usize, &ContainerDefinition)| order.waits_for(*other, index);
+    let mut waiting = containers.iter().enumerate().filter(waits).map(|(_, container)| container);
+    let role = order.roles.get(index);
+    let holds_up = matches!(role, Some(Role::InitOnce | Role::Sidecar { awaited_healthy: true }));
+    if holds_up && !is_essential(container) && !waiting.any(is_essential) {
+        verdict.note(DeviationCode::InitExtraBlock, place());
+    }
+    if matches!(role, Some(Role::Sidecar { .. })) && restart(container).is_none() {
+        verdict.note(DeviationCode::SidecarRestarts, place());
+    }
+    if role == Some(&Role::Main) && order.edges.iter().any(|edge| edge.target == index) {
+        verdict.note(DeviationCode::StopOrderLost, place());
     }
 }
 
+/// What becomes of a task in which a container has ended that is not essential.
+fn note_ends(containers: &[ContainerDefinition], order: &StartOrder, features: Features, verdict: &mut Verdict) {
+    let may_end = |container: &ContainerDefinition| match restart(container) {
+        Some(restart) => !restart.ignored_exit_codes.is_empty() || !features.restart_rules,
+        None => true,
+    };
+    let ends = |container: &ContainerDefinition| !container.essential.unwrap_or(true) && may_end(container);
+    let mains = || containers.iter().zip(&order.roles).filter(|(_, role)| **role == Role::Main).map(|(main, _)| main);
+    let code = if mains().all(ends) { DeviationCode::EndsWithoutEssential } else { DeviationCode::CompletedNotReady };
+    for container in mains().filter(|container| ends(container)) {
+        verdict.note(code, format!("containerDefinitions[{}]", container.name));
+    }
+}
+
+/// The containers of a pod have one period to stop, in which the ordinary ones are stopped first and then the others, one by one.
 fn note_stop_timeouts(containers: &[ContainerDefinition], order: &StartOrder, verdict: &mut Verdict) {
     let timeout = |container: &ContainerDefinition| positive(container.stop_timeout).unwrap_or(STOP_TIMEOUT_DEFAULT);
-    let stopped = || containers.iter().zip(&order.roles).filter(|(_, role)| **role != Role::InitOnce);
-    let longest = stopped().map(|(container, _)| timeout(container)).max();
-    for (container, _) in stopped().filter(|(container, _)| Some(timeout(container)) < longest) {
+    let of_role = |is_main: bool| {
+        let roles = containers.iter().zip(&order.roles);
+        roles
+            .filter(move |(_, role)| **role != Role::InitOnce && (**role == Role::Main) == is_main)
+            .map(|(container, _)| container)
+    };
+    let mains = of_role(true).map(timeout).max().unwrap_or(0);
+    let period = of_role(false).map(timeout).fold(mains, u32::saturating_add);
+    for container in of_role(true).chain(of_role(false)).filter(|container| timeout(container) < period) {
         verdict.note(DeviationCode::StopTimeoutShared, member(&container.name, "stopTimeout"));
     }
 }

@@ -5,14 +5,14 @@ use crate::api::TaskDefinitionSpec;
 use crate::domain::resolve::members::not_implemented;
 use crate::domain::resolve::task_definition::deviation::DeviationCode::{
     self, ClaimNeeded, CompleteMasked, CompletedNotReady, CredentialsMixed, DockerLabelsAreAnnotations,
-    EarlyExitRestarted, EphemeralStorageEvicts, ExecutionRoleUnused, FaultInjectionIgnored, FirelensNotRouted,
-    HostPortIgnored, HostnameIgnored, IamOfNode, ImageNameInvalid, ImageVolumesNotShared, InitExtraBlock,
-    InitProcessIgnored, IpcNamespaceShared, LinkNotResolved, LinksWithoutEnvironment, LogOptionsIgnored,
-    LogsNotShipped, NoCopyUp, NonEssentialHealthNotProbed, PidOneIsPause, PodWide, PortRangeNotListed, PortUsedTwice,
-    ProxyIgnored, RepeatedVariable, RestartBackOff, RestartPolicyIgnored, SharedNetwork, SidecarRestarts,
-    StartImpliesComplete, StartSerialized, StopTimeoutShared, StorageClassNeeded, SwapIgnored,
-    TaskRoleByServiceAccount, TaskSizeNotEnforced, TmpfsOptionsIgnored, UlimitsIgnored, UnsafeSysctl,
-    VolumeLabelsIgnored, VolumeOptionsIgnored,
+    EarlyExitRestarted, EndsWithoutEssential, EphemeralStorageEvicts, ExecutionRoleUnused, FaultInjectionIgnored,
+    FirelensNotRouted, HostPortIgnored, HostnameIgnored, IamOfNode, ImageMissing, ImageNameInvalid,
+    ImageVolumesNotShared, InitExtraBlock, InitProcessIgnored, IpcNamespaceShared, LinkNotResolved,
+    LinksWithoutEnvironment, LogOptionsIgnored, LogsNotShipped, NoCopyUp, NonEssentialHealthNotProbed, PidOneIsPause,
+    PodWide, PortRangeNotListed, PortUsedTwice, ProxyIgnored, RelativePath, RepeatedVariable, RestartBackOff,
+    RestartPolicyIgnored, SharedNetwork, SidecarRestarts, StartImpliesComplete, StartSerialized, StopOrderLost,
+    StopTimeoutShared, StorageClassNeeded, SwapIgnored, TaskRoleByServiceAccount, TaskSizeNotEnforced,
+    TmpfsOptionsIgnored, UlimitsIgnored, UnsafeSysctl, VolumeLabelsIgnored, VolumeOptionsIgnored,
 };
 
 /// A member of a task definition that has none below it.
@@ -112,7 +112,11 @@ pub const MEMBERS: &[Member] = &[
     refused("inferenceAccelerators[].deviceName", "Elastic Inference is discontinued"),
     refused("inferenceAccelerators[].deviceType", "Elastic Inference is discontinued"),
     mapped("volumes[].name", "the volume's name, as a DNS label"),
-    mapped("volumes[].host.sourcePath", "`hostPath`; without it see the deviation NoCopyUp of the volume"),
+    deviates(
+        "volumes[].host.sourcePath",
+        &[RelativePath],
+        "`hostPath`; without it see the deviation NoCopyUp of the volume",
+    ),
     deviates(
         "volumes[].dockerVolumeConfiguration.scope",
         &[NoCopyUp, ClaimNeeded],
@@ -182,7 +186,7 @@ pub const MEMBERS: &[Member] = &[
     mapped("containerDefinitions[].name", "the container's name, as a DNS label"),
     deviates(
         "containerDefinitions[].image",
-        &[ImageNameInvalid],
+        &[ImageMissing, ImageNameInvalid],
         "`image`, unchanged; `imagePullPolicy` Always for a tag, IfNotPresent for a digest",
     ),
     mapped("containerDefinitions[].versionConsistency", "the digest that the first task of a deployment ran"),
@@ -221,13 +225,13 @@ pub const MEMBERS: &[Member] = &[
     ),
     deviates(
         "containerDefinitions[].essential",
-        &[CompletedNotReady],
+        &[CompletedNotReady, EndsWithoutEssential],
         "the operator stops the task when the container ends",
     ),
     mapped("containerDefinitions[].dependsOn[].containerName", "an init container or a sidecar"),
     deviates(
         "containerDefinitions[].dependsOn[].condition",
-        &[CompleteMasked, StartSerialized, StartImpliesComplete, InitExtraBlock, SidecarRestarts],
+        &[CompleteMasked, StartSerialized, StartImpliesComplete, InitExtraBlock, SidecarRestarts, StopOrderLost],
         "COMPLETE and SUCCESS: an init container; START and HEALTHY: a sidecar, HEALTHY with a startup probe",
     ),
     deviates(

@@ -150,6 +150,7 @@ pub fn check(spec: &TaskDefinitionSpec) -> Vec<Problem> {
     // What a pod has once for all containers.
     problems.extend(networking::conflicts(containers));
     problems.extend(security::refused_sysctls(spec));
+    problems.extend(security::sysctls_given_twice(spec));
     // What Kubernetes does not take, or Fargate.
     problems.extend(each(security::refused));
     problems.extend(each(processes::refused));
@@ -195,8 +196,8 @@ pub fn resolve(spec: &TaskDefinitionSpec, features: Features) -> Result<Resolved
     let mut containers: Vec<(usize, Container)> = (0..container_definitions.len())
         .filter_map(|index| Some((index, container::resolve(index, spec, &order, features, &mut verdict)?)))
         .collect();
-    lifecycle::note_order(container_definitions, &order, &mut verdict);
-    let place = |index: &usize| order.init.iter().position(|init| init == index);
+    lifecycle::note_order(container_definitions, &order, features, &mut verdict);
+    let place = |index: &usize| order.init.iter().chain(&order.main).position(|placed| placed == index);
     let (mut init, mut main) = (Vec::new(), Vec::new());
     containers.sort_by_key(|(index, _)| place(index));
     for (_, container) in containers {

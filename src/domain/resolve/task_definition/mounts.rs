@@ -74,7 +74,17 @@ pub(super) fn is_path(path: &str) -> bool {
 
 /// What is said of another.
 pub(super) fn no_path(path: &str) -> String {
+    if is_of_windows(path) {
+        return format!("{path:?} is a path of Windows, and tasks run on Linux; remove it, or write for example /data");
+    }
     format!("{path:?} is not a path from the root, without colons; write for example /data")
+}
+
+/// `C:\logs`, or `\\.\pipe\docker_engine`.
+pub(super) fn is_of_windows(path: &str) -> bool {
+    let mut chars = path.chars();
+    path.starts_with('\\')
+        || (chars.next().is_some_and(|drive| drive.is_ascii_alphabetic()) && chars.next() == Some(':'))
 }
 
 /// `volumesFrom` names another container, and not in a circle.

@@ -47,6 +47,8 @@ const TMPFS_OPTIONS: &[&str] = &[
     "nr_blocks",
     "mpol",
 ];
+/// What Docker does to every tmpfs that is not said to be otherwise, and by what it is.
+const TMPFS_OPTIONS_OF_DOCKER: [(&str, &str); 3] = [("noexec", "exec"), ("nosuid", "suid"), ("nodev", "dev")];
 /// What an emptyDir in memory does by itself, or what `readOnly` says.
 const TMPFS_OPTIONS_MAPPED: &[&str] = &["defaults", "ro", "rw", "suid", "dev", "exec", "async", "nomand"];
 
@@ -152,10 +154,13 @@ pub(super) fn note(container: &ContainerDefinition, pid_mode: Option<PidMode>, v
 /// Whether a tmpfs cannot be written. What else its options say is noted.
 pub(super) fn tmpfs_is_read_only(container: &str, n: usize, tmpfs: &Tmpfs, verdict: &mut Verdict) -> bool {
     let mapped = |option: &&String| TMPFS_OPTIONS_MAPPED.contains(&option.as_str());
-    let ignored: Vec<&str> = tmpfs.mount_options.iter().filter(|option| !mapped(option)).map(String::as_str).collect();
+    let says = |option: &str| tmpfs.mount_options.iter().any(|said| said == option);
+    let of_docker = TMPFS_OPTIONS_OF_DOCKER.iter().filter(|(option, otherwise)| !says(option) && !says(otherwise));
+    let given = tmpfs.mount_options.iter().filter(|option| !mapped(option)).map(String::as_str);
+    let ignored: Vec<&str> = given.chain(of_docker.map(|(option, _)| *option)).collect();
     if !ignored.is_empty() {
         let place = member(container, &format!("linuxParameters.tmpfs[{n}].mountOptions"));
         verdict.note_with(DeviationCode::TmpfsOptionsIgnored, place, ignored.join(","));
     }
-    tmpfs.mount_options.iter().any(|option| option == "ro")
+    says("ro")
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{ContainerDefinition, IpcMode, NetworkMode, SystemControl, TaskDefinitionSpec};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{member, networking};
+use crate::domain::resolve::task_definition::{extension, member, networking};
 
 /// "The Linux capabilities … Valid values".
 const CAPABILITIES: &[&str] = &[
@@ -231,6 +231,22 @@ pub(super) fn refused_sysctls(spec: &TaskDefinitionSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A parameter that `spec.kubernetes` sets to something else.
+pub(super) fn sysctls_given_twice(spec: &TaskDefinitionSpec) -> Vec<Problem> {
+    let context = extension::resolve(spec).security_context;
+    let given = context.sysctls.unwrap_or_default();
+    let contradicts = |(container, n, control): (&str, usize, &SystemControl)| {
+        let name = control.namespace.as_ref()?;
+        let other = given.iter().find(|given| given.name == *name && Some(&given.value) != control.value.as_ref())?;
+        let message = format!(
+            "spec.kubernetes.securityContext.sysctls sets {name:?} to {:?}; a pod has it once, remove one of the two",
+            other.value
+        );
+        Some(Problem::new(member(container, &format!("systemControls[{n}].value")), message))
+    };
+    controls(spec).filter_map(contradicts).collect()
 }
 
 pub(super) fn sysctls(spec: &TaskDefinitionSpec, verdict: &mut Verdict) -> BTreeMap<String, String> {

@@ -5,7 +5,7 @@ use crate::api::{ContainerDefinition, HostVolumeProperties, IpcMode, Scope, Task
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::{POD_NAME_MAX, PodName, docker_volumes, efs, member, positive};
+use crate::domain::resolve::task_definition::{POD_NAME_MAX, PodName, docker_volumes, efs, member, mounts, positive};
 
 /// A volume of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
             let message = "the service says what the volume is; leave this out, or the other configuration";
             problem("configuredAtLaunch", message.to_owned());
         }
+        if let Some(path) = volume.host.as_ref().and_then(source_path) {
+            if mounts::is_of_windows(path) {
+                problem("host.sourcePath", format!("{path:?} is a path of Windows, and tasks run on Linux; {}", map()));
+            } else if has_parent(path) {
+                problem("host.sourcePath", format!("{path:?} goes up by ..; write where it leads to, or {}", map()));
+            }
+        }
         if volume.s3files_volume_configuration.is_some() {
             problem("s3filesVolumeConfiguration", format!("S3 Files has no counterpart; {}", map()));
         }
@@ -75,7 +82,8 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
             }
             if docker_volumes::source(&volume.name, docker).is_none() {
                 let message = format!(
-                    "neither the driver local nor options of type tmpfs, nfs or a bind of none, all without ro; {}",
+                    "is none of these, all of the driver local and without ro: no driverOpts; type tmpfs; type nfs with addr in o and \
+                     :/path in device; type none with bind in o and /path in device; {}",
                     map()
                 );
                 problem("dockerVolumeConfiguration", message);
@@ -120,6 +128,11 @@ fn has_source(volume: &Volume) -> bool {
         || volume.efs_volume_configuration.is_some()
         || volume.s3files_volume_configuration.is_some()
         || volume.fsx_windows_file_server_volume_configuration.is_some()
+}
+
+/// Whether a path goes up, which Kubernetes lets no path of a node do.
+pub(super) fn has_parent(path: &str) -> bool {
+    path.split('/').any(|part| part == "..")
 }
 
 /// "If this parameter is empty, then the Docker daemon assigns a host path for you."
@@ -201,6 +214,9 @@ fn source(volume: &Volume, verdict: &mut Verdict) -> Option<VolumeSource> {
         return Some(VolumeSource::ConfiguredAtLaunch);
     }
     if let Some(path) = host.as_ref().and_then(source_path) {
+        if !path.starts_with('/') {
+            verdict.note(DeviationCode::RelativePath, place("host.sourcePath"));
+        }
         return Some(VolumeSource::HostPath(path.to_owned()));
     }
     verdict.note(DeviationCode::NoCopyUp, format!("volumes[{name}]"));

@@ -186,6 +186,15 @@ fn what_a_pod_cannot_be_is_refused_at_the_member_that_asks_for_it() {
             "above the hard limit",
         ),
         (one(json!({"credentialSpecs": ["credentialspec:a"]})), "c[app].credentialSpecs", "Windows"),
+        (
+            app(
+                &json!({"systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}]}),
+                &[],
+                &json!({"kubernetes": {"securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "512"}]}}}),
+            ),
+            "c[app].systemControls[0].value",
+            "remove one of the two",
+        ),
         (control("vm.swappiness", none()), "c[app].systemControls[0].namespace", "parameter of the node"),
         (
             control("net.core.somaxconn", json!({"networkMode": "host"})),

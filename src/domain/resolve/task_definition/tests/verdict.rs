@@ -54,6 +54,8 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
                 "c[b].restartPolicy RestartBackOff",
                 "c[b].restartPolicy.restartAttemptPeriod EarlyExitRestarted",
                 "c[b] StartSerialized: a",
+                "c[app].stopTimeout StopTimeoutShared",
+                "c[b].stopTimeout StopTimeoutShared",
             ],
         ),
         (
@@ -68,14 +70,22 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             app(&none(), &[("a", optional(none())), ("b", optional(waits(&[("a", "SUCCESS")])))], &awsvpc),
             &["c[app] StartSerialized: a", "c[a] InitExtraBlock", "c[b] CompletedNotReady"],
         ),
-        (app(&waits(&[("a", "START")]), &[("a", optional(none()))], &awsvpc), &["c[a] SidecarRestarts"]),
+        (
+            app(&waits(&[("a", "START")]), &[("a", optional(none()))], &awsvpc),
+            &["c[a] SidecarRestarts", "c[app].stopTimeout StopTimeoutShared", "c[a].stopTimeout StopTimeoutShared"],
+        ),
         (
             app(
                 &waits(&[("a", "START")]),
                 &[("a", restart(json!({"enabled": true, "ignoredExitCodes": [0]})))],
                 &awsvpc,
             ),
-            &["c[a].restartPolicy RestartBackOff", "c[a].restartPolicy.ignoredExitCodes SidecarRestarts"],
+            &[
+                "c[a].restartPolicy RestartBackOff",
+                "c[a].restartPolicy.ignoredExitCodes SidecarRestarts",
+                "c[app].stopTimeout StopTimeoutShared",
+                "c[a].stopTimeout StopTimeoutShared",
+            ],
         ),
         (app(&restart(json!({"enabled": true})), &[], &none()), &["c[app].restartPolicy RestartBackOff"]),
         (app(&restart(json!({"enabled": false})), &[], &none()), &[]),
@@ -83,12 +93,56 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             app(&json!({"stopTimeout": 60}), &[("b", json!({"stopTimeout": 10}))], &awsvpc),
             &["c[b].stopTimeout StopTimeoutShared"],
         ),
+        (
+            app(&waits(&[("a", "START")]), &[("a", restart(json!({"enabled": true})))], &awsvpc),
+            &[
+                "c[a].restartPolicy RestartBackOff",
+                "c[app].stopTimeout StopTimeoutShared",
+                "c[a].stopTimeout StopTimeoutShared",
+            ],
+        ),
         (app(&none(), &[("a", optional(none()))], &awsvpc), &["c[a] CompletedNotReady"]),
+        (
+            app(&none(), &[("a", optional(restart(json!({"enabled": true, "ignoredExitCodes": [0]}))))], &awsvpc),
+            &[
+                "c[a].restartPolicy RestartBackOff",
+                "c[a].restartPolicy.restartAttemptPeriod EarlyExitRestarted",
+                "c[a] CompletedNotReady",
+            ],
+        ),
+        (
+            app(&checked, &[("a", optional(waits(&[("app", "HEALTHY")])))], &awsvpc),
+            &[
+                "c[app] SidecarRestarts",
+                "c[a] EndsWithoutEssential",
+                "c[a].stopTimeout StopTimeoutShared",
+                "c[app].stopTimeout StopTimeoutShared",
+            ],
+        ),
+        (
+            app(&none(), &[("a", optional(waits(&[("app", "START")])))], &awsvpc),
+            &["c[app] StopOrderLost", "c[a] CompletedNotReady"],
+        ),
+        (
+            app(&none(), &[("a", optional(checked.clone())), ("b", optional(waits(&[("a", "HEALTHY")])))], &awsvpc),
+            &[
+                "c[app] StartSerialized: a",
+                "c[a] InitExtraBlock",
+                "c[a] SidecarRestarts",
+                "c[b] CompletedNotReady",
+                "c[app].stopTimeout StopTimeoutShared",
+                "c[b].stopTimeout StopTimeoutShared",
+                "c[a].stopTimeout StopTimeoutShared",
+            ],
+        ),
         (
             app(&none(), &[("a", optional(checked.clone()))], &awsvpc),
             &["c[a].healthCheck NonEssentialHealthNotProbed", "c[a] CompletedNotReady"],
         ),
-        (app(&waits(&[("a", "HEALTHY")]), &[("a", optional(checked))], &awsvpc), &["c[a] SidecarRestarts"]),
+        (
+            app(&waits(&[("a", "HEALTHY")]), &[("a", optional(checked))], &awsvpc),
+            &["c[a] SidecarRestarts", "c[app].stopTimeout StopTimeoutShared", "c[a].stopTimeout StopTimeoutShared"],
+        ),
         (
             app(&none(), &[], &json!({"ephemeralStorage": {"sizeInGiB": 30}})),
             &["ephemeralStorage EphemeralStorageEvicts"],
@@ -120,6 +174,8 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             app(&json!({"links": ["b:b_1"]}), &[("b", restart(json!({"enabled": true})))], &none()),
             &[
                 "c[b].restartPolicy RestartBackOff",
+                "c[app].stopTimeout StopTimeoutShared",
+                "c[b].stopTimeout StopTimeoutShared",
                 "networkMode SharedNetwork",
                 "c[app].links[0] LinksWithoutEnvironment",
                 "c[app].links[0] LinkNotResolved: b_1",
@@ -134,6 +190,10 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
         ),
         (app(&none(), &[], &json!({"volumes": [{"name": "a"}]})), &["volumes[a] NoCopyUp"]),
         (app(&none(), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": "/a"}}]})), &[]),
+        (
+            app(&none(), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": "./a"}}]})),
+            &["volumes[a].host.sourcePath RelativePath"],
+        ),
         (
             app(
                 &none(),
@@ -168,6 +228,10 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: nfsvers"],
         ),
         (
+            docker(json!({"driverOpts": {"type": "nfs", "device": "10.0.0.1:/a", "o": "addr=10.0.0.1,soft"}})),
+            &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: soft"],
+        ),
+        (
             docker(json!({"driverOpts": {"type": "none", "device": "/a", "o": "bind", "copy": "no"}})),
             &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: copy"],
         ),
@@ -197,11 +261,11 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
         ),
         (
             app(
-                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["ro", "noexec", "mode=700"]}]}}),
+                &json!({"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 1, "mountOptions": ["ro", "noexec", "mode=700", "suid"]}]}}),
                 &[],
                 &none(),
             ),
-            &["c[app].linuxParameters.tmpfs[0].mountOptions TmpfsOptionsIgnored: noexec,mode=700"],
+            &["c[app].linuxParameters.tmpfs[0].mountOptions TmpfsOptionsIgnored: noexec,mode=700,nodev"],
         ),
         (
             app(&json!({"ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 2}]}), &[], &none()),
@@ -241,6 +305,14 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
                 "enableFaultInjection FaultInjectionIgnored",
             ],
         ),
+        (
+            app(
+                &json!({"user": "", "hostname": ""}),
+                &[],
+                &json!({"taskRoleArn": "", "executionRoleArn": "", "cpu": ""}),
+            ),
+            &[],
+        ),
         (app(&none(), &[], &json!({"taskRoleArn": "a", "kubernetes": {"serviceAccountName": "b"}})), &[]),
         (
             app(
@@ -268,6 +340,8 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
                 "c[app].logConfiguration FirelensNotRouted",
                 "c[router].restartPolicy RestartBackOff",
                 "c[router].firelensConfiguration FirelensNotRouted",
+                "c[app].stopTimeout StopTimeoutShared",
+                "c[router].stopTimeout StopTimeoutShared",
             ],
         ),
         (
@@ -278,7 +352,7 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             app(&json!({"image": "ghcr.io/Shop/web:1"}), &[], &none()),
             &["c[app].image ImageNameInvalid: \"ghcr.io/Shop/web:1\" has upper-case letters in its repository"],
         ),
-        (app(&json!({"image": null}), &[], &none()), &[]),
+        (app(&json!({"image": null}), &[], &none()), &["c[app].image ImageMissing"]),
         (
             app(&pulls("web:1", "one"), &[("b", pulls("docker.io/library/web:2", "two"))], &awsvpc),
             &["c[b].repositoryCredentials.credentialsParameter CredentialsMixed: app"],

@@ -31,7 +31,7 @@ fn volumes_that_no_pod_has_are_refused() {
         (
             volume(json!({"name": "a", "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "device": "/a"}}})),
             "volumes[a].dockerVolumeConfiguration",
-            "a bind of none",
+            "type none with bind in o",
         ),
         (
             volume(json!({
@@ -39,7 +39,7 @@ fn volumes_that_no_pod_has_are_refused() {
                 "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "o": "bind,ro", "device": "/a"}},
             })),
             "volumes[a].dockerVolumeConfiguration",
-            "all without ro",
+            "all of the driver local and without ro",
         ),
         (
             volume(json!({
@@ -47,8 +47,22 @@ fn volumes_that_no_pod_has_are_refused() {
                 "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1, ro", "device": ":/a"}},
             })),
             "volumes[a].dockerVolumeConfiguration",
-            "all without ro",
+            "all of the driver local and without ro",
         ),
+        (
+            volume(json!({
+                "name": "a",
+                "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1", "device": "10.0.0.1:/../a"}},
+            })),
+            "volumes[a].dockerVolumeConfiguration",
+            ":/path in device",
+        ),
+        (
+            volume(json!({"name": "a", "host": {"sourcePath": "/srv/../a"}})),
+            "volumes[a].host.sourcePath",
+            "goes up by ..",
+        ),
+        (volume(json!({"name": "a", "host": {"sourcePath": "C:\\a"}})), "volumes[a].host.sourcePath", "run on Linux"),
         (
             volume(json!({"name": "a", "dockerVolumeConfiguration": {"driver": "rexray/ebs"}})),
             "volumes[a].dockerVolumeConfiguration",
