@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -292,7 +293,8 @@ fn import_files(files: &[PathBuf], namespace: Option<&str>) -> Result<(), Error>
             Ok(source) => sources.push(source),
             Err(error) => {
                 unread = unread.saturating_add(1);
-                eprintln!("{}: cannot be read: {error}", file.display());
+                let encoding = if error.kind() == ErrorKind::InvalidData { "; save it as UTF-8" } else { "" };
+                eprintln!("{}: cannot be read: {error}{encoding}", file.display());
             }
         }
     }

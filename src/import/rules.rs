@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{Cluster, Service, TaskDefinition};
+use crate::domain::resolve::{Problem, task_definition};
 use crate::import::Kind;
 use crate::import::document::Document;
 use crate::import::path::Path;
@@ -21,14 +22,22 @@ pub(super) enum RuleError {
 
 /// Checks the spec of the object that a document becomes.
 pub(super) fn check(document: &Document, name: &str, spec: Value, findings: &mut Findings) {
-    let broken = match document.kind {
-        Kind::TaskDefinition => typed(spec, |spec| TaskDefinition::new(name, spec).validate_cel()),
-        Kind::Service => typed(spec, |spec| Service::new(name, spec).validate_cel()),
-        Kind::Cluster => typed(spec, |spec| Cluster::new(name, spec).validate_cel()),
+    let checked = match document.kind {
+        Kind::TaskDefinition => typed(spec, |spec| {
+            let refused = task_definition::check(&spec);
+            TaskDefinition::new(name, spec).validate_cel().map(|()| refused)
+        }),
+        Kind::Service => typed(spec, |spec| Service::new(name, spec).validate_cel().map(|()| Vec::new())),
+        Kind::Cluster => typed(spec, |spec| Cluster::new(name, spec).validate_cel().map(|()| Vec::new())),
     };
-    match broken {
+    match checked {
         Err(error) => findings.problem(document.path.clone(), RuleError::Read(error)),
-        Ok(Ok(())) => {}
+        // What the JSON of ECS lacks may come from a patch of the object, in spec.kubernetes: so this is no reason not to import it.
+        Ok(Ok(refused)) => {
+            for Problem { member, message } in refused {
+                findings.note(within(document, &member), format!("the operator will refuse this: {message}"));
+            }
+        }
         Ok(Err(errors)) => {
             for error in errors.into_vec() {
                 let (path, message) = place(document, &error.field_path, &error.message);
@@ -40,8 +49,8 @@ pub(super) fn check(document: &Document, name: &str, spec: Value, findings: &mut
 
 fn typed<S: DeserializeOwned>(
     spec: Value,
-    rules: impl FnOnce(S) -> Result<(), ValidationErrors>,
-) -> Result<Result<(), ValidationErrors>, serde_json::Error> {
+    rules: impl FnOnce(S) -> Result<Vec<Problem>, ValidationErrors>,
+) -> Result<Result<Vec<Problem>, ValidationErrors>, serde_json::Error> {
     serde_json::from_value(spec).map(rules)
 }
 
@@ -57,8 +66,12 @@ fn place(document: &Document, field_path: &str, message: &str) -> (Path, String)
         ("", member) => member.to_owned(),
         (path, member) => format!("{path}.{member}"),
     };
+    (within(document, &path), message.to_owned())
+}
+
+/// A path below the document's spec, as the file has it.
+fn within(document: &Document, path: &str) -> Path {
     let (first, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
     let known = document.members.iter().find(|member| member.name == first);
-    let path = known.map_or_else(|| document.path.member(first).rest(rest), |member| member.path.rest(rest));
-    (path, message.to_owned())
+    known.map_or_else(|| document.path.member(first).rest(rest), |member| member.path.rest(rest))
 }

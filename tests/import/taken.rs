@@ -135,6 +135,18 @@ fn input_that_answers_keep_in_the_primary_deployment_is_taken_from_there() {
 }
 
 #[test]
+fn what_the_operator_will_refuse_is_told_and_imported_as_a_patch_may_mend_it() {
+    let fsx = json!({ "fileSystemId": "fs-1", "rootDirectory": "\\data", "authorizationConfig": { "credentialsParameter": "a", "domain": "b" } });
+    let volumes = json!([{ "name": "data", "fsxWindowsFileServerVolumeConfiguration": fsx }]);
+    let definition = with(task_definition("web"), &json!({ "volumes": volumes }));
+    let import = import_one("web.json", json!({ "taskDefinition": definition }));
+    assert_eq!(spec(&import), definition);
+    let [note] = notes(&import).try_into().unwrap();
+    let place = "web.json: taskDefinition.volumes[data].fsxWindowsFileServerVolumeConfiguration: the operator will refuse this: ";
+    assert!(note.starts_with(place) && note.contains("spec.kubernetes.volumes"), "{note}");
+}
+
+#[test]
 fn what_aws_did_not_find_is_told() {
     let failures = json!([{ "arn": arn("service/blue/gone"), "reason": "MISSING" }]);
     let import = import_one("s.json", json!({ "services": [service(&json!({}))], "failures": failures }));

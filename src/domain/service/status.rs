@@ -183,13 +183,16 @@ impl Findings<'_, '_> {
                 format!("{healthy}, {old} old tasks are left; paused by {}", labels::PAUSE_DEPLOYMENT),
             ),
             (Phase::Throttled, None) => {
-                let next = primary.record.launches.next_attempt_at.as_ref().map_or(self.now, |next| next.0);
+                let launches = &primary.record.launches;
+                let next = launches.next_attempt_at.as_ref().map_or(self.now, |next| next.0);
+                let why = match launches.refused_since {
+                    Some(_) => "the API server refuses its tasks, and the events of the object have its words",
+                    None => "status.stoppedTasks has what became of its tasks",
+                };
+                let impaired = Notice::StartImpaired.sentence(seen.name);
                 Summary::Reconciling(
                     Reason::LaunchThrottled,
-                    format!(
-                        "{} {healthy}; the next attempt is made at {next}",
-                        Notice::StartImpaired.sentence(seen.name)
-                    ),
+                    format!("{impaired} {healthy}; {why}; the next attempt is made at {next}"),
                 )
             }
             (Phase::Going, None) if primary.is(RolloutState::Completed) => {

@@ -80,7 +80,7 @@ pub(super) fn refused(container: &ContainerDefinition) -> Vec<Problem> {
             && device.container_path.as_ref().is_none_or(|path| *path == device.host_path);
         if !is_there {
             let message = format!(
-                "Kubernetes gives {:?} to privileged containers only, at the same path; set privileged, or have a device plugin",
+                "Kubernetes gives {:?} to privileged containers only, at the same path; set privileged and leave containerPath out, or remove the device",
                 device.host_path
             );
             problems.push(Problem::new(member(&container.name, &format!("linuxParameters.devices[{n}]")), message));

@@ -48,7 +48,7 @@ pub(super) fn bad_tags(tags: &[Tag]) -> Vec<Problem> {
             let message = if is_reserved(text) {
                 "begins with aws:, which is for AWS; choose another"
             } else if !text.chars().all(legal) {
-                "is of letters, digits, spaces and + - = . _ : / @"
+                "has other characters than letters, digits, spaces and + - = . _ : / @; remove them"
             } else if name == "key" && !keys.insert(key) {
                 "another tag has the key already; remove one"
             } else {

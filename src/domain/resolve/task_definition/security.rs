@@ -137,7 +137,8 @@ pub(super) fn refused(container: &ContainerDefinition) -> Vec<Problem> {
             None => problem(
                 &place,
                 format!(
-                    "{text:?} cannot be mapped; no-new-privileges, apparmor:PROFILE and label:user|role|type|level:VALUE can"
+                    "{text:?} cannot be mapped; no-new-privileges, apparmor:PROFILE and label:user|role|type|level:VALUE can, and what seccomp is to \
+                     be stands in spec.kubernetes.securityContext.seccompProfile"
                 ),
             ),
             Some(SecurityOption::NoNewPrivileges) if privileged => {
