@@ -236,7 +236,11 @@ fn cycle(left: &[usize], next: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::api::ContainerDependency;
 
     /// `app: envoy HEALTHY, xds SUCCESS` as a container; a trailing `*` makes it essential, `+` gives it a health check.
     fn containers(lines: &[&str]) -> Vec<ContainerDefinition> {
@@ -315,6 +319,48 @@ mod tests {
         let waits = containers(&["app*:", "router: app START"]).remove(1).depends_on;
         logging[1].depends_on = waits;
         assert_eq!(start_order(&logging).unwrap().main, [0, 1], "a router that waits itself is not waited for");
+    }
+
+    proptest! {
+        // Most wishes contradict each other.
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        /// What a kubelet does with a pod: init containers one after the other, each until it has ended or, of a sidecar, until its
+        /// startup probe has passed; then the ordinary ones, one after the other.
+        #[test]
+        fn every_order_in_which_a_pod_starts_its_containers_is_one_that_depends_on_allows(
+            essential in vec(any::<bool>(), 6),
+            wishes in vec((0..6_usize, 0..6_usize, 0..4_usize), 0..8),
+        ) {
+            use ContainerCondition::{Complete, Healthy, Start, Success};
+            let condition = |kind: usize| [Start, Healthy, Complete, Success][kind];
+            let mut tasks = containers(&["a+:", "b+:", "c+:", "d+:", "e+:", "f+:"]);
+            tasks.iter_mut().zip(&essential).for_each(|(container, essential)| container.essential = Some(*essential));
+            for (from, target, kind) in wishes {
+                let name = tasks[target].name.clone();
+                let wish = ContainerDependency { container_name: name, condition: condition(kind) };
+                tasks[from].depends_on.push(wish);
+            }
+            let Ok(order) = start_order(&tasks) else { return Ok(()) };
+            let started: Vec<usize> = order.init.iter().chain(&order.main).copied().collect();
+            prop_assert_eq!(started.iter().collect::<BTreeSet<_>>().len(), tasks.len(), "each is started once");
+            let place = |index: usize| started.iter().position(|started| *started == index);
+            for Edge { from, target, condition, member: _ } in &order.edges {
+                prop_assert!(place(*target) < place(*from), "{:?}", order);
+                let allowed = match condition {
+                    Complete | Success => order.roles[*target] == Role::InitOnce,
+                    Healthy => matches!(order.roles[*target], Role::InitOnce | Role::Sidecar { awaited_healthy: true }),
+                    Start => true,
+                };
+                prop_assert!(allowed, "{:?}", order);
+            }
+            let essential_main = order.main.iter().any(|index| essential[*index]);
+            let only_start = |index: usize| {
+                let mut on = order.edges.iter().filter(|edge| edge.target == index);
+                on.all(|edge| edge.condition == Start && order.roles[edge.from] == Role::Main)
+            };
+            let could_be = (0..tasks.len()).any(|index| essential[index] && only_start(index));
+            prop_assert_eq!(essential_main, could_be, "{:?}", order);
+        }
     }
 
     #[test]
