@@ -98,7 +98,10 @@ async fn who_follows_the_page_on_secrets_has_a_task_that_runs() {
     let status = namespace.until_service("web", "its task runs", runs).await;
     let [file] = &namespace.derived("web").await[..] else { panic!("{:?}", status.derived_secrets) };
     let pod = serde_json::to_value(namespace.pods().await.remove(0).spec).unwrap();
-    let of_secret = |name: &str, secret: &str, key: &str| json!({ "name": name, "valueFrom": { "secretKeyRef": { "name": secret, "key": key } } });
+    let of_secret = |name: &str, secret: &str, key: &str| {
+        let reference = json!({ "name": secret, "key": key });
+        json!({ "name": name, "valueFrom": { "secretKeyRef": reference } })
+    };
     let env = [of_secret("DB_PASSWORD", "db", "password"), of_secret("API_KEY", "api", "key")];
     assert_eq!(pod["containers"][0]["env"], json!(env));
     assert_eq!(pod["containers"][0]["envFrom"], json!([{ "secretRef": { "name": file } }]));
