@@ -1,7 +1,7 @@
 //! `dependsOn`: which container waits for what of which other one. The containers tell when they start.
 
 use kube::ResourceExt;
-use longshore::api::StopCode;
+use longshore::api::{StopCode, StoppedTask};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -90,18 +90,62 @@ pub(crate) async fn a_dependency_that_nobody_waits_for_any_more_may_end(cluster:
     assert!(verdict.contains("containerDefinitions[proxy]") && verdict.contains("(SidecarRestarts)"), "{verdict}");
 }
 
-/// "SUCCESS … also requires that the container exits with a zero status": else the task never comes to run.
-pub(crate) async fn a_container_whose_dependency_does_not_succeed_never_starts(cluster: &'static Cluster) {
-    let first = timed("first", "exit 7", &json!({ "essential": false }));
-    let namespace = Namespace::with_task(cluster, "depends-failure", json!([first, app("SUCCESS")])).await;
+/// The record of a task that stops before `app` comes to run.
+async fn failed_start(cluster: &'static Cluster, name: &str, containers: Value) -> StoppedTask {
+    let namespace = Namespace::with_task(cluster, name, containers).await;
     let stopped = namespace.until_stopped().await;
     assert_eq!((stopped.stop_code, &stopped.started_at), (Some(StopCode::TaskFailedToStart), &None));
-    let reason = "CannotStartContainerError: container first exited with 7, and app waits for its success";
-    assert_eq!(stopped.stopped_reason, reason);
-    let exits: Vec<_> = stopped.containers.iter().map(|exit| (exit.name.as_str(), exit.exit_code)).collect();
-    assert_eq!(exits, [("first", Some(7))]);
     for task in namespace.tasks().await {
         let started = container(&task, "app").and_then(|app| app.started);
         assert_ne!(started, Some(true), "{}", task.name_any());
     }
+    stopped
+}
+
+fn exits(stopped: &StoppedTask) -> Vec<(&str, Option<i32>)> {
+    stopped.containers.iter().map(|exit| (exit.name.as_str(), exit.exit_code)).collect()
+}
+
+/// "SUCCESS … also requires that the container exits with a zero status": else the task never comes to run.
+pub(crate) async fn a_container_whose_dependency_does_not_succeed_never_starts(cluster: &'static Cluster) {
+    let first = timed("first", "exit 7", &json!({ "essential": false }));
+    let stopped = failed_start(cluster, "depends-failure", json!([first, app("SUCCESS")])).await;
+    let reason = "CannotStartContainerError: container first exited with 7, and app waits for its success";
+    assert_eq!((stopped.stopped_reason.as_str(), exits(&stopped)), (reason, vec![("first", Some(7))]));
+}
+
+/// A health check that never passes.
+fn never_healthy() -> Value {
+    json!({ "command": ["CMD-SHELL", "false"], "interval": 5 })
+}
+
+/// "If a startTimeout value is specified for containerB and it doesn't reach the desired status within that time then containerA gives
+/// up and not start."
+pub(crate) async fn a_container_whose_dependency_takes_longer_than_its_start_timeout_never_starts(
+    cluster: &'static Cluster,
+) {
+    let members = json!({ "essential": false, "healthCheck": never_healthy(), "startTimeout": 5 });
+    let first = timed("first", "exec /task pause", &members);
+    let stopped = failed_start(cluster, "depends-timeout", json!([first, app("HEALTHY")])).await;
+    let reason = "CannotStartContainerError: container first is not HEALTHY after its startTimeout of 5 seconds";
+    assert_eq!(stopped.stopped_reason, reason);
+}
+
+/// A container that has exited does not become HEALTHY any more; the kubelet, which starts it again, would wait for ever.
+pub(crate) async fn a_container_whose_dependency_exits_before_it_is_healthy_never_starts(cluster: &'static Cluster) {
+    let first = timed("first", "sleep 2; exit 3", &json!({ "essential": false, "healthCheck": never_healthy() }));
+    let stopped = failed_start(cluster, "depends-exited", json!([first, app("HEALTHY")])).await;
+    let reason = "CannotStartContainerError: container first exited, and app waits for it to be HEALTHY";
+    assert_eq!(stopped.stopped_reason, reason);
+}
+
+/// "If the essential parameter of a container is marked as true, and that container fails or stops for any reason, all other containers
+/// that are part of the task are stopped": also one that others have waited for, which the kubelet starts again.
+pub(crate) async fn the_end_of_an_essential_dependency_stops_the_task(cluster: &'static Cluster) {
+    let first = timed("first", "sleep 6; exit 3", &json!({}));
+    let namespace = Namespace::with_task(cluster, "depends-essential", json!([first, app("START")])).await;
+    let stopped = namespace.until_stopped().await;
+    assert_eq!(stopped.stop_code, Some(StopCode::EssentialContainerExited));
+    assert_eq!(stopped.stopped_reason, "Essential container in task exited");
+    assert!(exits(&stopped).contains(&("first", Some(3))) && stopped.started_at.is_some(), "{stopped:?}");
 }

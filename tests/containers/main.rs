@@ -56,7 +56,10 @@ macro_rules! trials {
 
 fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
     trials! { cluster =>
-        // The one that takes longest comes first.
+        // Those that take longest come first.
+        secrets {
+            a_task_whose_secret_goes_while_it_starts_is_given_up,
+        }
         restart_policy {
             an_exit_after_the_attempt_period_is_followed_by_a_restart_in_the_same_task,
             an_exit_within_the_attempt_period_is_the_last,
@@ -69,6 +72,9 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             complete_waits_until_the_other_container_has_exited,
             a_dependency_that_nobody_waits_for_any_more_may_end,
             a_container_whose_dependency_does_not_succeed_never_starts,
+            a_container_whose_dependency_takes_longer_than_its_start_timeout_never_starts,
+            a_container_whose_dependency_exits_before_it_is_healthy_never_starts,
+            the_end_of_an_essential_dependency_stops_the_task,
         }
         environment {
             a_container_gets_its_environment_and_its_command_to_the_letter,

@@ -1,6 +1,6 @@
 //! `memory` of containers and tasks.
 
-use longshore::api::{StopCode, StoppedTask};
+use longshore::api::{ServiceStatus, StopCode, StoppedContainer, StoppedTask};
 use serde_json::json;
 
 use crate::cluster::Cluster;
@@ -12,9 +12,13 @@ pub(crate) async fn a_container_beyond_its_memory_is_killed(cluster: &'static Cl
     let namespace = Namespace::with_task(cluster, "memory-container", json!([app])).await;
     let stopped = namespace.until_stopped().await;
     assert_eq!(stopped.stop_code, Some(StopCode::EssentialContainerExited));
-    let [app] = &stopped.containers[..] else { panic!("{stopped:?}") };
-    assert_eq!(app.exit_code, Some(137));
-    assert_eq!(app.reason.as_deref(), Some("OutOfMemoryError: Container killed due to memory usage"));
+    assert_eq!(stopped.containers, [killed("app")]);
+}
+
+/// A container that the kernel has killed.
+fn killed(name: &str) -> StoppedContainer {
+    let reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
+    StoppedContainer { name: name.to_owned(), exit_code: Some(137), reason }
 }
 
 /// `memory` of the task is a limit for all of its containers together, and none of them has a part of it for its own.
@@ -31,9 +35,11 @@ pub(crate) async fn the_containers_of_a_task_share_its_memory(cluster: &'static 
     assert!(status.stopped_tasks.is_empty(), "{:?}", status.stopped_tasks);
 
     namespace.register(&task, json!([allocates("most", "90"), allocates("little", "90")]));
-    let killed = |stopped: &StoppedTask| {
-        let mut exits = stopped.containers.iter();
-        stopped.task_definition == "app:2" && exits.any(|exit| exit.exit_code == Some(137))
-    };
-    namespace.until_service("a container is killed", |status| status.stopped_tasks.iter().any(killed)).await;
+    let of_second = |stopped: &&StoppedTask| stopped.task_definition == "app:2";
+    let ended = |status: &ServiceStatus| status.stopped_tasks.iter().any(|stopped| of_second(&stopped));
+    let status = namespace.until_service("a task of the second revision ends", ended).await;
+    let stopped = status.stopped_tasks.iter().find(of_second).unwrap();
+    assert_eq!(stopped.stop_code, Some(StopCode::EssentialContainerExited));
+    let is_killed = |container: &StoppedContainer| *container == killed(&container.name);
+    assert!(stopped.containers.iter().any(is_killed), "{stopped:?}");
 }

@@ -181,6 +181,11 @@ pub(crate) fn container<'p>(pod: &'p Pod, name: &str) -> Option<&'p ContainerSta
     all.into_iter().find(|container| container.name == name)
 }
 
+/// Why the kubelet says that a container waits.
+pub(crate) fn waiting<'p>(pod: &'p Pod, name: &str) -> Option<&'p str> {
+    container(pod, name)?.state.as_ref()?.waiting.as_ref()?.reason.as_deref()
+}
+
 /// A container that runs a line of shell, with what else it has.
 pub(crate) fn shell(name: &str, line: &str, members: &Value) -> Value {
     let mut container = json!({ "name": name, "entryPoint": ["sh", "-c"], "command": [line] });

@@ -61,14 +61,18 @@ pub(crate) async fn an_exit_after_the_attempt_period_is_followed_by_a_restart_in
     let line = format!("echo started; sleep {}; exit 5", ATTEMPT_PERIOD + 1);
     let app = shell("app", &line, &restarts(&json!({})));
     let namespace = Namespace::with_task(cluster, "restart-late", json!([app])).await;
-    let first = namespace.until("a task", async || namespace.tasks().await.first().map(ResourceExt::uid)).await;
+    let first = namespace.until("a task", async || namespace.tasks().await.first()?.uid()).await;
     let again = async || {
         let task = namespace.tasks().await.into_iter().next()?;
         let runs = container(&task, "app")?.state.as_ref()?.running.is_some();
         (runs && restart_count(&task, "app")? == 1).then_some(task)
     };
     let task = namespace.until("the container runs again", again).await;
-    assert_eq!(task.uid(), first);
-    let status = namespace.until_steady(1).await;
+    assert_eq!(task.uid().as_ref(), Some(&first));
+    // The service has been steady for a minute: what it makes of the restart shows in what it does next.
+    namespace.create_service(&json!({ "desiredCount": 2 }));
+    let status = namespace.until_service("two tasks run", |status| status.running_count == Some(2)).await;
     assert!(status.stopped_tasks.is_empty(), "{:?}", status.stopped_tasks);
+    let tasks = namespace.tasks().await;
+    assert_eq!((tasks.len(), tasks.first().and_then(ResourceExt::uid)), (2, Some(first)));
 }

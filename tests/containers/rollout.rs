@@ -18,7 +18,8 @@ use crate::namespace::Namespace;
 const CLIENTS: usize = 20;
 
 /// A task that is to stop gets no new connections, then has time for those that were on their way, and answers what it has
-/// taken on before it ends: so nobody who asks by way of the Service notices an update.
+/// taken on before it ends: so nobody who asks by way of the Service notices an update. The time to drain is not part of `stopTimeout`,
+/// which begins after it: the API server takes no pod that would be killed while it drains.
 pub(crate) async fn a_rolling_update_loses_no_request(cluster: &'static Cluster) {
     let namespace = Namespace::new(cluster, "rollout").await;
     let register = |answer: &str| {
@@ -28,12 +29,13 @@ pub(crate) async fn a_rolling_update_loses_no_request(cluster: &'static Cluster)
             "entryPoint": ["/task", "serve"],
             "command": [answer],
             "portMappings": [{ "containerPort": 8080 }],
+            "stopTimeout": 2,
             "healthCheck": check,
         });
         namespace.register(&json!({}), json!([app]));
     };
     register("first");
-    namespace.create_service_on_kubernetes(&json!({ "desiredCount": 3 }), &json!({ "deregistrationDelaySeconds": 5 }));
+    namespace.create_service_on_kubernetes(&json!({ "desiredCount": 3 }), &json!({ "deregistrationDelaySeconds": 12 }));
     let address = service(&namespace).await;
     namespace.until_steady(1).await;
     namespace.until("the Service leads to the tasks", async || ask(&address).await.ok()).await;

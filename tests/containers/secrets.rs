@@ -1,11 +1,11 @@
 //! `secrets`, `environmentFiles` and `repositoryCredentials`: what the processes get, and who may pull.
 
 use kube::ResourceExt;
-use longshore::api::StopCode;
+use longshore::api::{ServiceStatus, StopCode};
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, succeed};
-use crate::namespace::{Namespace, shell};
+use crate::namespace::{Namespace, reason, shell, waiting};
 
 /// A Secret with one key.
 fn secret(namespace: &Namespace, name: &str, key: &str, value: &str) {
@@ -34,6 +34,36 @@ pub(crate) async fn a_container_gets_the_values_of_its_secrets(cluster: &'static
         let pod = serde_json::to_string(&task.spec).unwrap();
         assert!(!pod.contains("of the API") && !pod.contains("(word)"), "{}", task.name_any());
     }
+}
+
+/// A kubelet waits for ever for a Secret that goes once its task is on its way; ECS stops a task whose secrets it cannot have with
+/// `ResourceInitializationError`. Longshore gives it two minutes to come back.
+pub(crate) async fn a_task_whose_secret_goes_while_it_starts_is_given_up(cluster: &'static Cluster) {
+    let namespace = Namespace::new(cluster, "secrets-gone").await;
+    secret(&namespace, "api", "key", "of the API");
+    let on_its_way =
+        shell("first", "echo started; until [ -e /tmp/go ]; do sleep 0.1; done", &json!({ "essential": false }));
+    let app = json!({
+        "name": "app",
+        "secrets": [{ "name": "KEY", "valueFrom": "k8s://secret/api/key" }],
+        "dependsOn": [{ "containerName": "first", "condition": "SUCCESS" }],
+    });
+    namespace.register(&json!({}), json!([on_its_way, app]));
+    namespace.create_service(&json!({}));
+    namespace.until_printed("first", "started").await;
+    succeed(namespace.kubectl().args(["delete", "secret", "api"]));
+    let task = namespace.tasks().await.remove(0);
+    namespace.execute(&task, "first", &["touch", "/tmp/go"]);
+    let refused = async || {
+        let task = namespace.tasks().await.into_iter().next()?;
+        waiting(&task, "app").filter(|reason| *reason != "PodInitializing").map(str::to_owned)
+    };
+    assert_eq!(namespace.until("the kubelet says why", refused).await, "CreateContainerConfigError");
+    let stopped = namespace.until_stopped().await;
+    assert_eq!((stopped.stop_code, &stopped.started_at), (Some(StopCode::TaskFailedToStart), &None));
+    assert_eq!(stopped.stopped_reason, "ResourceInitializationError: secret \"api\" not found");
+    let missed = |status: &ServiceStatus| reason(status) == "SecretNotFound";
+    namespace.until_service("no other task is started without it", missed).await;
 }
 
 /// "If there are environment variables specified using the environment parameter in a container definition, they take

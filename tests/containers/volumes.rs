@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::cluster::{Cluster, succeed};
-use crate::namespace::{Namespace, container, shell};
+use crate::namespace::{Namespace, shell, waiting};
 
 async fn with_volume(cluster: &'static Cluster, name: &str, writer: &str, reader: &str, read_only: bool) -> Namespace {
     let namespace = Namespace::new(cluster, name).await;
@@ -84,6 +84,5 @@ pub(crate) async fn a_node_that_cannot_mount_a_volume_says_so_in_a_condition_of_
         condition.status
     };
     assert_eq!(is_prepared(&task), "False");
-    let waiting = container(&task, "app").and_then(|app| app.state.clone()?.waiting?.reason);
-    assert_eq!(waiting.as_deref(), Some("ContainerCreating"));
+    assert_eq!(waiting(&task, "app"), Some("ContainerCreating"));
 }

@@ -29,6 +29,7 @@ mod revisions;
 mod rollout;
 mod samples;
 mod secrets;
+mod secrets_page;
 mod steady_state;
 #[path = "../taskdefs/mod.rs"]
 mod taskdefs;

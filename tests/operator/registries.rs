@@ -4,9 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
-use crate::secrets::taking;
-
-const PASSWORD: &str = "canary-5f1d7c3e9b";
+use crate::secrets::{CANARY, taking};
 
 fn private(image: &str, credentials: &str) -> Value {
     taking(image, &json!({ "repositoryCredentials": { "credentialsParameter": credentials } }))
@@ -27,7 +25,7 @@ async fn services_with_the_same_credentials_share_a_secret_until_the_last_of_the
     let mapping = json!({ "from": arn, "name": "registry", "key": "credentials" });
     namespace.apply("Cluster", "default", &json!({ "kubernetes": { "secretMappings": [mapping] } }));
     let credentials = |password: &str| json!({ "username": "ann", "password": password }).to_string();
-    namespace.store("registry", &[("credentials", &credentials(PASSWORD))]).await;
+    namespace.store("registry", &[("credentials", &credentials(CANARY))]).await;
     for (name, credentials) in [("api", arn), ("web", "k8s://secret/registry/credentials")] {
         namespace.apply("TaskDefinition", name, &private(&format!("ghcr.io/shop/{name}:1"), credentials));
         namespace.apply_service(name, 1, 100, 200);
@@ -47,7 +45,7 @@ async fn services_with_the_same_credentials_share_a_secret_until_the_last_of_the
         let config: Value = serde_json::from_str(&stored[0].1).unwrap();
         config["auths"]["ghcr.io"]["password"] == expected
     };
-    assert!(password(PASSWORD).await);
+    assert!(password(CANARY).await);
     let shared = async || owners(&namespace, name).await == ["api", "web"];
     namespace.until_stored("both services own it", shared).await;
 
@@ -70,7 +68,7 @@ async fn an_image_pull_secret_is_used_as_it_is_and_anything_else_is_told() {
     namespace.apply("TaskDefinition", "web", &private("registry-native:1", "k8s://secret/pull"));
     namespace.apply_service("web", 1, 100, 200);
     namespace.until_reason("web", "SecretNotFound").await;
-    namespace.store("pull", &[("username", "ann"), ("password", PASSWORD)]).await;
+    namespace.store("pull", &[("username", "ann"), ("password", CANARY)]).await;
     let message = namespace.until_reason("web", "SecretInvalid").await;
     assert!(message.contains("make it of type kubernetes.io/dockerconfigjson"), "{message}");
     namespace.must(&["delete", "secret", "pull"]);
@@ -80,7 +78,7 @@ async fn an_image_pull_secret_is_used_as_it_is_and_anything_else_is_told() {
         "docker-registry",
         "pull",
         "--docker-username=ann",
-        &format!("--docker-password={PASSWORD}"),
+        &format!("--docker-password={CANARY}"),
     ]);
     namespace.until_steady("web", "web:1").await;
     let pod = namespace.pods().await.remove(0);

@@ -106,7 +106,8 @@ async fn every_real_definition_becomes_an_active_revision_and_runs_once_its_secr
     let credentials = r#"{"username": "of", "password": "nobody"}"#;
     namespace.store("given", &[("value", "given"), ("file", "GIVEN=1"), ("credentials", credentials)]).await;
     let (mut registered, mut ran, mut waited) = (0, 0, 0);
-    for definition in definitions().into_iter().filter(crate::taskdefs::Definition::is_valid) {
+    let definitions = definitions();
+    for definition in definitions.iter().filter(|definition| definition.is_valid()) {
         // The name of a file is not always one that a cluster's folder can have twice.
         let file = Path::new(&definition.name).file_name().unwrap().to_str().unwrap().to_owned();
         let name = import(&namespace, &file, &definition.text);
@@ -126,5 +127,5 @@ async fn every_real_definition_becomes_an_active_revision_and_runs_once_its_secr
         }
     }
     println!("{registered} real definitions registered; {ran} of them ran, {waited} once their secrets were mapped");
-    assert!(registered == 0 || ran > 0);
+    assert!(definitions.is_empty() || ran > 0);
 }

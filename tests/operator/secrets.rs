@@ -3,7 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -12,9 +15,7 @@ use serde_json::{Value, json};
 use crate::namespace::{Namespace, service, stderr, task_definition};
 
 /// No value of a secret is anywhere but in Secrets, however it gets there.
-const CANARY: &str = "canary-5f1d7c3e9b";
-/// `CANARY` in base64.
-const ENCODED_CANARY: &str = "Y2FuYXJ5LTVmMWQ3YzNlOWI";
+pub(crate) const CANARY: &str = "canary-5f1d7c3e9b";
 /// The module that has the definition of `ExternalSecret`.
 const EXTERNAL_SECRETS: &str = "github.com/external-secrets/external-secrets@v1.3.2";
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf";
@@ -48,7 +49,7 @@ impl Namespace {
     /// What a Secret holds, if it is there.
     pub(crate) async fn stored(&self, name: &str) -> Option<Vec<(String, String)>> {
         let found = self.api::<Secret>().get_opt(name).await.unwrap()?;
-        let text = |value: k8s_openapi::ByteString| String::from_utf8(value.0).unwrap();
+        let text = |value: ByteString| String::from_utf8(value.0).unwrap();
         Some(found.data.unwrap_or_default().into_iter().map(|(key, value)| (key, text(value))).collect())
     }
 
@@ -79,12 +80,42 @@ impl Namespace {
         let log = self.log();
         assert!(log.contains(" TRACE "), "the log has everything");
         for (what, text) in [("objects", all), ("metadata of Secrets", metadata), ("log", log)] {
-            for canary in [CANARY, ENCODED_CANARY] {
-                let line = text.lines().find(|line| line.contains(canary));
+            for canary in forms(CANARY) {
+                let line = text.lines().find(|line| line.contains(&canary));
                 assert_eq!(line, None, "a value is in the {what}");
             }
         }
     }
+}
+
+/// What to look for where a value must not be, alone or within more: as it is, in base64, and as `Debug` prints bytes.
+fn forms(value: &str) -> Vec<String> {
+    let bytes: Vec<_> = value.bytes().map(|byte| byte.to_string()).collect();
+    // Three bytes are four digits, so there are three ways, by how many bytes of the first three are not of the value.
+    let in_base64 = ["", "-", "--"].map(|before| {
+        let digits = STANDARD_NO_PAD.encode(format!("{before}{value}"));
+        // A digit at either end may have bits of what is beside the value.
+        let (first, end) = ((before.len() * 8).div_ceil(6), (before.len() + value.len()) * 8 / 6);
+        digits[first..end].to_owned()
+    });
+    [vec![value.to_owned(), bytes.join(", ")], in_base64.into()].concat()
+}
+
+#[test]
+fn a_value_is_found_in_whatever_form_it_gets_out() {
+    let finds = |text: &str| forms(CANARY).iter().any(|form| text.contains(form));
+    let config = json!({ "username": "ann", "password": CANARY, "auth": STANDARD.encode(format!("ann:{CANARY}")) });
+    for (sentence, text) in [
+        ("as it is", format!("PASSWORD={CANARY}")),
+        ("as the data of a Secret", STANDARD.encode(CANARY)),
+        ("a line of a file as that", STANDARD.encode(format!("MODE={CANARY}\nOLD=1"))),
+        ("an image pull secret as that", STANDARD.encode(json!({ "auths": { "ghcr.io": config } }).to_string())),
+        ("its credentials", STANDARD.encode(format!("ann:{CANARY}"))),
+        ("bytes of a Secret in a trace", format!("{:?}", ByteString(format!("MODE={CANARY}\n").into_bytes()))),
+    ] {
+        assert!(finds(&text), "{sentence}: {text}");
+    }
+    assert!(!finds("canary") && !finds(&STANDARD.encode("canary-5f1d7c3e9")));
 }
 
 #[tokio::test]
@@ -122,27 +153,27 @@ async fn documents_and_files_become_secrets_that_follow_their_source_and_go_when
     namespace.apply_default_cluster();
     let document = |password: &str| json!({ "username": "ann", "password": password, "port": 5432 }).to_string();
     namespace.store("db", &[("document", &document(CANARY))]).await;
-    let file =
-        json!({ "metadata": { "name": "web" }, "data": { "web.env": "# web\nMODE=live\nexport OLD=1\nEMPTY=" } });
-    namespace.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(file).unwrap()).await.unwrap();
+    // Of what is refused, neither name nor value: a file that is none may be a private key.
+    let file = format!("# web\nMODE={CANARY}\nexport {CANARY}={CANARY}\nEMPTY=");
+    namespace.store("web", &[("web.env", &file)]).await;
     let members = json!({
         "secrets": [
             { "name": "PASSWORD", "valueFrom": "k8s://secret/db/document#password" },
             { "name": "PORT", "valueFrom": "k8s://secret/db/document#port" },
         ],
-        "environmentFiles": [{ "value": "k8s://configmap/web/web.env", "type": "s3" }],
+        "environmentFiles": [{ "value": "k8s://secret/web/web.env", "type": "s3" }],
     });
     namespace.apply("TaskDefinition", "web", &taking("secret-derived:1", &members));
     namespace.apply_service("web", 1, 100, 200);
     let status = namespace.until_steady("web", "web:1").await;
     let ignored = status.conditions.iter().find(|condition| condition.type_ == "NotImplemented").unwrap();
-    assert!(ignored.message.contains("line 3 of ConfigMap web, key web.env"), "{}", ignored.message);
+    assert!(ignored.message.contains("line 3 of Secret web, key web.env"), "{}", ignored.message);
     let names = namespace.derived("web").await;
     assert_eq!(names.len(), 2, "{names:?}");
     let (file, json) = (&names[0], &names[1]);
     assert!(file.starts_with("longshore-env-web-") && json.starts_with("longshore-json-db-"), "{names:?}");
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    assert_eq!(namespace.stored(file).await.unwrap(), [pair("MODE", "live")]);
+    assert_eq!(namespace.stored(file).await.unwrap(), [pair("MODE", CANARY)]);
     assert_eq!(namespace.stored(json).await.unwrap(), [pair("password", CANARY), pair("port", "5432")]);
     let pod = namespace.pods().await.remove(0);
     let container = serde_json::to_value(&pod.spec.unwrap().containers[0]).unwrap();
@@ -190,6 +221,19 @@ async fn what_is_not_what_it_should_be_is_told_without_its_words() {
         .await;
     namespace.store("db", &[("document", &json!({ "password": CANARY }).to_string())]).await;
     namespace.until_steady("web", "web:1").await;
+
+    let credentials = json!({ "credentialsParameter": "k8s://secret/registry/login" });
+    namespace.apply(
+        "TaskDefinition",
+        "web",
+        &taking("secret-invalid:2", &json!({ "repositoryCredentials": credentials })),
+    );
+    let login = |password: Value| json!({ "username": CANARY, "password": password }).to_string();
+    namespace.store("registry", &[("login", &login(json!([CANARY])))]).await;
+    let message = namespace.until_reason("web", "SecretInvalid").await;
+    assert!(message.contains("must be a JSON object with the texts username and password"), "{message}");
+    namespace.store("registry", &[("login", &login(json!(CANARY)))]).await;
+    namespace.until_steady("web", "web:2").await;
     namespace.assert_no_canary();
 }
 

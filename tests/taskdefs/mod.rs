@@ -4,6 +4,8 @@
 //! last says `raw` or `clean` when the AWS SDK takes the file as `RegisterTaskDefinition` input, `clean` after dropping
 //! nulls and members only the API's answers have, and `no` with the reason when it does not.
 
+use std::collections::BTreeSet;
+use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -24,21 +26,31 @@ impl Definition {
     }
 }
 
-/// The definitions; none, with one line that says so, where the folder is absent.
+/// Where the folder is, if not next to the repository; then it must be there.
+const VARIABLE: &str = "LONGSHORE_TASKDEFS";
+
+/// The definitions: each file of the folder. None where the folder is absent, which one line says.
 pub(crate) fn definitions() -> Vec<Definition> {
-    let folder = env::var_os("LONGSHORE_TASKDEFS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/taskdefs"), PathBuf::from);
+    let named = env::var_os(VARIABLE).map(PathBuf::from);
+    let folder = named.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/taskdefs"));
     let Ok(index) = fs::read_to_string(folder.join("INDEX.md")) else {
-        println!("left out: there are no real task definitions in {}", folder.display());
+        assert!(named.is_none(), "{VARIABLE} is {}, where there is no INDEX.md", folder.display());
+        // Not `println!`, which nobody sees of a test that passes.
+        let line = format!("left out: there are no real task definitions in {}\n", folder.display());
+        stderr().write_all(line.as_bytes()).unwrap();
         return Vec::new();
     };
-    let rows = index.lines().filter_map(|line| {
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let (name, valid) = ((*cells.first()?).to_owned(), (*cells.last()?).to_owned());
-        let text = fs::read_to_string(folder.join(&name)).ok()?;
-        Some(Definition { name, valid, text })
+    let rows = index.lines().filter(|line| line.starts_with('|')).skip(2);
+    let found = rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let (name, valid) = ((*cells.first().unwrap()).to_owned(), (*cells.last().unwrap()).to_owned());
+        let text = fs::read_to_string(folder.join(&name));
+        assert!(text.is_ok(), "{name}, of which INDEX.md has a row: {text:?}");
+        Definition { name, valid, text: text.unwrap() }
     });
-    let found: Vec<_> = rows.collect();
-    assert!(!found.is_empty(), "{} names no definition", folder.join("INDEX.md").display());
+    let found: Vec<_> = found.collect();
+    let rows: BTreeSet<_> = found.iter().map(|definition| definition.name.clone()).collect();
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(files.filter(|file| file != "INDEX.md").collect::<BTreeSet<_>>(), rows, "each file has its row");
     found
 }

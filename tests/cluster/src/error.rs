@@ -50,6 +50,14 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// There is no node to be had, and there must be.
+    #[error("{variable} is set, and no node can run here: {reason}; unset it to leave out what needs one")]
+    NodeRequired {
+        /// The environment variable.
+        variable: &'static str,
+        /// Why none can.
+        reason: &'static str,
+    },
     /// Packages of the distribution could not be installed.
     #[error("a test node needs the Debian packages {packages}; installing them failed:\n{said}")]
     Packages {

@@ -95,14 +95,18 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn nothing_is_left_when_the_owner_is_killed() {
-    let person = Person::new("killed");
-    let (folder, _) = person.up();
-    // Five programs, each under its guard, which watches from a process of its own, and the janitor.
-    assert!(of(&folder).len() >= 11, "{:?}", of(&folder));
-    let killed = Command::new("sh").args(["-c", "kill -9 \"$1\"", "kill", &person.process()]).status().unwrap();
-    assert!(killed.success());
-    eventually("the processes end", || of(&folder).is_empty());
-    eventually("the folder goes", || !folder.exists());
+    // Ctrl-C in a terminal goes to the whole group of the owner, which is its first process.
+    for (signal, whole_group) in [("KILL", ""), ("INT", "-")] {
+        let person = Person::new(&format!("killed-{signal}"));
+        let (folder, _) = person.up();
+        // Five programs, each under its guard, which watches from a process of its own, and the janitor.
+        assert!(of(&folder).len() >= 11, "{:?}", of(&folder));
+        let receiver = format!("{whole_group}{}", person.process());
+        let sent = Command::new("sh").args(["-c", "kill \"-$1\" \"$2\"", "kill", signal, &receiver]).status().unwrap();
+        assert!(sent.success());
+        eventually("the processes end", || of(&folder).is_empty());
+        eventually("the folder goes", || !folder.exists());
+    }
 }
 
 #[test]

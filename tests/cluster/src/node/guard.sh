@@ -54,4 +54,8 @@ while [ -n "$(cgroups "$name")" ] && [ "$tries" -lt 100 ]; do
   tries=$((tries + 1))
   remove "$name"
 done
+if [ -n "$(cgroups "$name")" ]; then
+  echo "cgroups of the node are left:" $(cgroups "$name") >&2
+  [ "$code" -ne 0 ] || code=1
+fi
 exit "$code"

@@ -22,6 +22,9 @@ const INSIDE: &str = include_str!("inside.sh");
 /// Names the node's cgroup, for the process inside.
 const VARIABLE: &str = "LONGSHORE_NODE";
 
+/// Makes it an error that there are no namespaces to be had.
+const REQUIRED: &str = "LONGSHORE_NODE_REQUIRED";
+
 /// What became of the wish to be in namespaces of one's own.
 #[derive(Debug)]
 pub enum Entered {
@@ -30,7 +33,7 @@ pub enum Entered {
     /// This process is not, but another one of the same program and arguments was, and has ended.
     Over(ExitStatus),
     /// There are none on this machine or for this user: why.
-    Unavailable(String),
+    Unavailable(&'static str),
 }
 
 /// Proof that this process is in namespaces made for a node.
@@ -47,7 +50,7 @@ impl Namespaces {
         if let Ok(cgroup) = env::var(VARIABLE) {
             return Ok(Entered::Inside(Self { cgroup }));
         }
-        if let Some(reason) = Self::unavailable() {
+        if let Some(reason) = Self::unavailable()? {
             return Ok(Entered::Unavailable(reason));
         }
         packages::install()?;
@@ -56,23 +59,31 @@ impl Namespaces {
         run_inside().map(Entered::Over).map_err(|source| Error::Spawn { program: "the namespaces".to_owned(), source })
     }
 
-    /// Why there are none on this machine or for this user, unless there are.
-    pub fn unavailable() -> Option<String> {
+    /// Why there are none on this machine or for this user, unless there are. Where `LONGSHORE_NODE_REQUIRED` is set, as `.ci/run` does on
+    /// a machine that it finds able to, that is an error: what is left out there would pass.
+    pub fn unavailable() -> Result<Option<&'static str>, Error> {
+        match Self::obstacle() {
+            Some(reason) if env::var_os(REQUIRED).is_some() => Err(Error::NodeRequired { variable: REQUIRED, reason }),
+            reason => Ok(reason),
+        }
+    }
+
+    fn obstacle() -> Option<&'static str> {
         if !cfg!(target_os = "linux") {
-            return Some("a kubelet runs on Linux".to_owned());
+            return Some("a kubelet runs on Linux");
         }
         if !fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
-            return Some("a kubelet runs as root".to_owned());
+            return Some("a kubelet runs as root");
         }
         let may = |script: &str| {
             let output = Command::new("sh").args(["-c", script]).output();
             output.is_ok_and(|output| output.status.success())
         };
         if !may("unshare --net --mount --pid --fork --kill-child mount -t tmpfs tmpfs /run") {
-            return Some("this user may make no namespaces or mounts, as in a container without privileges".to_owned());
+            return Some("this user may make no namespaces or mounts, as in a container without privileges");
         }
         if !may("test -w /sys/fs/cgroup/cgroup.procs || test -w /sys/fs/cgroup/memory/cgroup.procs") {
-            return Some("/sys/fs/cgroup is read-only, as in a container without privileges".to_owned());
+            return Some("/sys/fs/cgroup is read-only, as in a container without privileges");
         }
         None
     }
