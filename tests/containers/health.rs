@@ -10,7 +10,7 @@ use longshore_test_cluster::PodRecorder;
 use serde_json::json;
 
 use crate::cluster::Cluster;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, shell};
 
 /// "If a task is unhealthy, the service scheduler starts a replacement task first if maximumPercent allows."
 pub(crate) async fn a_task_that_fails_its_health_check_is_replaced_start_first(cluster: &'static Cluster) {
@@ -43,4 +43,14 @@ pub(crate) async fn a_task_that_fails_its_health_check_is_replaced_start_first(c
         .unwrap();
     assert_eq!(seen.len(), 2, "one task and its replacement: {seen:?}");
     assert!(overlapped, "the replacement is healthy before the sick task is stopped");
+}
+
+/// "The time period in seconds between each health check execution": ECS checks for the first time after an interval. A kubelet does at
+/// once, and then after an interval; with one retry that first check, which fails, must not be the last.
+pub(crate) async fn a_container_has_until_its_last_check_to_become_healthy(cluster: &'static Cluster) {
+    let check = json!({ "command": ["CMD-SHELL", "test -e /tmp/up"], "interval": 15, "retries": 1, "timeout": 5 });
+    let app = shell("app", "sleep 8; touch /tmp/up; exec /task pause", &json!({ "healthCheck": check }));
+    let namespace = Namespace::with_task(cluster, "health-late", json!([app])).await;
+    let status = namespace.until_steady(1).await;
+    assert!(status.stopped_tasks.is_empty(), "{:?}", status.stopped_tasks);
 }

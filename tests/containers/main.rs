@@ -13,6 +13,7 @@
 mod cluster;
 mod depends_on;
 mod environment;
+mod essential;
 mod failure;
 mod health;
 mod linux_parameters;
@@ -80,12 +81,17 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             a_container_gets_its_environment_and_its_command_to_the_letter,
             the_later_of_two_variables_with_one_name_wins,
         }
+        essential {
+            a_task_goes_on_without_a_container_that_is_not_essential_and_cannot_be_pulled,
+            a_task_goes_on_without_the_container_that_waited_for_the_essential_one,
+        }
         failure {
             an_image_that_cannot_be_pulled_trips_the_circuit_breaker,
             tasks_of_a_deployment_run_the_build_that_their_tag_meant_when_it_began,
         }
         health {
             a_task_that_fails_its_health_check_is_replaced_start_first,
+            a_container_has_until_its_last_check_to_become_healthy,
         }
         memory {
             a_container_beyond_its_memory_is_killed,
