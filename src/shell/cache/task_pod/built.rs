@@ -66,7 +66,7 @@ fn kept(image: &str, members: &Value) -> TaskPod {
         status
     };
     let mut statuses: Vec<Value> = images(&pod).into_iter().map(status).collect();
-    let main = statuses.split_off(statuses.len() - pod.spec.as_ref().unwrap().containers.len());
+    let main = statuses.split_off(pod.spec.as_ref().unwrap().init_containers.iter().flatten().count());
     let mut pod = serde_json::to_value(pod).unwrap();
     pod["status"] = json!({ "phase": "Running", "initContainerStatuses": statuses, "containerStatuses": main });
     serde_json::from_value(pod).unwrap()

@@ -85,11 +85,7 @@ fn definition(texts: &[String], numbers: &[i32]) -> TaskDefinitionSpec {
 /// The rules of the API server that a pod breaks.
 fn broken(pod: &PodSpec) -> Vec<String> {
     let mut broken = Vec::new();
-    let mut demand = |holds: bool, what: String| {
-        if !holds {
-            broken.push(what)
-        }
-    };
+    let mut demand = |holds: bool, what: String| broken.extend((!holds).then_some(what));
     let volumes: Vec<&str> = pod.volumes.iter().flatten().map(|volume| volume.name.as_str()).collect();
     demand(volumes.iter().collect::<BTreeSet<_>>().len() == volumes.len(), format!("a volume twice: {volumes:?}"));
     for name in &volumes {

@@ -31,8 +31,9 @@ fn shown(deviation: &Deviation) -> String {
 /// `containerDefinitions[app].links[0]` as the table has it: `containerDefinitions[].links`, and `[]` behind it where it is a list
 /// of objects.
 fn in_table(member: &str) -> String {
-    let steps =
-        member.split('.').map(|step| step.split_once('[').map_or(step.to_owned(), |(list, _)| format!("{list}[]")));
+    let steps = member
+        .split('.')
+        .map(|step| step.split_once('[').map_or_else(|| step.to_owned(), |(list, _)| format!("{list}[]")));
     let path = steps.collect::<Vec<_>>().join(".");
     let is_leaf = |path: &str| MEMBERS.iter().any(|member| member.path == path);
     path.strip_suffix("[]").filter(|path| is_leaf(path)).unwrap_or(&path).to_owned()
