@@ -27,7 +27,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// The members of [`definition`] as they may be.
-const LEGAL: [&str; 17] = [
+const LEGAL: [&str; 18] = [
     "root|[1-9][0-9]{0,8}(:[0-9]{1,9})?",
     "b(:[a-z][a-z0-9.]{0,5}[a-z])?",
     "[a-zA-Z][a-zA-Z0-9-]{0,9}[a-z](\\.[a-z]{1,9}){0,2}",
@@ -45,6 +45,7 @@ const LEGAL: [&str; 17] = [
     "addr=10(\\.[1-9]){3}(,rw|,nfsvers=4)?",
     "fs-[0-9a-f]{8,17}",
     "[a-z]{1,9}",
+    "[a-z]{1,64}|[a-z0-9_][a-z0-9_-]{0,63}",
 ];
 
 fn definition(texts: &[String], numbers: &[i32]) -> TaskDefinitionSpec {
@@ -53,11 +54,11 @@ fn definition(texts: &[String], numbers: &[i32]) -> TaskDefinitionSpec {
     else {
         panic!("{texts:?}")
     };
-    let [expression, volume, nfs, file_system, label] = rest else { panic!("{rest:?}") };
+    let [expression, volume, nfs, file_system, label, port_name] = rest else { panic!("{rest:?}") };
     let [port, host_port, tmpfs, shared_memory] = numbers else { panic!("{numbers:?}") };
     let container = json!({
         "user": user, "links": [link], "hostname": hostname, "dockerSecurityOptions": [option],
-        "portMappings": [{"containerPortRange": range}, {"containerPort": port, "hostPort": host_port, "name": label}],
+        "portMappings": [{"containerPortRange": range}, {"containerPort": port, "hostPort": host_port, "name": port_name}],
         "extraHosts": [{"hostname": host, "ipAddress": address}],
         "resourceRequirements": [{"type": "GPU", "value": gpus}],
         "systemControls": [{"namespace": sysctl, "value": value}],
