@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 
 use longshore::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
-use longshore::api::{ClusterKubernetes, TaskDefinitionSpec};
+use longshore::api::{ClusterKubernetes, ContainerImage, TaskDefinitionSpec};
 use longshore::domain::pod::{self, ServiceOwner};
 use longshore::domain::resolve::features::Features;
-use longshore::domain::resolve::task_definition::{family, resolve};
+use longshore::domain::resolve::task_definition::{MEMBERS, Treatment, check, family, resolve};
 use longshore::domain::secrets::task_secrets;
 use longshore::domain::service::Start;
 use serde_json::{Value, json};
@@ -41,6 +42,37 @@ fn a_task_definition_becomes_the_pod_next_to_it() {
     );
 }
 
+#[test]
+fn every_member_that_has_an_effect_or_a_deviation_is_in_some_task_definition() {
+    let mut written = BTreeSet::new();
+    for case in cases() {
+        let definition = fs::read_to_string(case.with_extension("json")).unwrap();
+        paths("", &serde_json::from_str(&definition).unwrap(), &mut written);
+    }
+    let has_case = |treatment| match treatment {
+        Treatment::Mapped | Treatment::Deviates(_) => true,
+        Treatment::Refused | Treatment::NotImplemented => false,
+    };
+    let members = MEMBERS.iter().filter(|member| has_case(member.treatment)).map(|member| member.path);
+    let without: Vec<_> = members.filter(|path| !written.contains(*path)).collect();
+    assert!(without.is_empty(), "in no case: {without:#?}");
+}
+
+/// Puts down the path of each member of a value, as the table of members has it.
+fn paths(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+    found.insert(path.to_owned());
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                paths(&path, value, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| paths(&format!("{path}[]"), item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// The files of the folder without their extensions, each once.
 fn cases() -> BTreeSet<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -51,9 +83,44 @@ fn cases() -> BTreeSet<PathBuf> {
         .collect()
 }
 
+/// What a pod depends on besides the task definition.
+#[derive(Default)]
+struct Circumstances {
+    features: Option<Features>,
+    deregistration_delay: u32,
+    images: Vec<ContainerImage>,
+    node: Option<String>,
+    zone: Option<Arc<str>>,
+}
+
+impl Circumstances {
+    /// Those in which a case is not like most others, by the end of its name.
+    fn of(case: &Path) -> Self {
+        let name = case.file_stem().unwrap().to_string_lossy();
+        let image = |container: &str, image: &str| ContainerImage {
+            container_name: container.to_owned(),
+            image: image.to_owned(),
+            image_digest: format!("sha256:{}", "0".repeat(64)),
+        };
+        let images = vec![image("Web_API", "example.com/web:1"), image("log_", "example.com/log:1")];
+        let drains = Self { deregistration_delay: 300, images, ..Self::default() };
+        if name.ends_with("-on-1-33") {
+            Self { features: Some(Features::of_version(33)), ..Self::default() }
+        } else if name.ends_with("-in-a-zone") {
+            Self { zone: Some("eu-west-1a".into()), ..drains }
+        } else if name.ends_with("-on-a-node") {
+            Self { node: Some("node-1".to_owned()), ..drains }
+        } else {
+            Self::default()
+        }
+    }
+}
+
 /// The second task in the fourth slot of a deployment of the service `checkout`.
 fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
+    let Circumstances { features, deregistration_delay, images, node, zone } = Circumstances::of(definition);
     let spec: TaskDefinitionSpec = serde_json::from_str(&fs::read_to_string(definition).unwrap()).unwrap();
+    assert_eq!(check(&spec), [], "{}", definition.display());
     let volume_configurations = serde_json::from_value(json!([
         { "name": "disk", "managedEBSVolume": {
             "sizeInGiB": 20, "volumeType": "gp3", "snapshotId": "snap-066877671789bd71b", "roleArn": "arn:aws:iam::123456789012:role/ebs",
@@ -65,18 +132,17 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
         namespace: "shop".to_owned(),
         uid: Uid("6f2c2f0e-5a0e-4d53-9d5c-2a8f7c1f3b11".to_owned()),
         cluster: "Blue_Cluster".to_owned(),
-        deregistration_delay: 0,
+        deregistration_delay,
         service_accounts: BTreeMap::from([("arn:aws:iam::123456789012:role/mapped".to_owned(), "of-role".to_owned())]),
         volume_configurations,
     };
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
-    let is_older = definition.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("-on-1-33"));
-    let definition = resolve(&spec, if is_older { Features::of_version(33) } else { Features::ALL }).unwrap();
+    let definition = resolve(&spec, features.unwrap_or(Features::ALL)).unwrap();
     let mut pod = pod::build(
         &definition,
         &owner,
-        &Start { key, revision, images: Vec::new().into(), node: None, zone: None, on_freed_place: false },
+        &Start { key, revision, images: images.into(), node, zone, on_freed_place: false },
     );
     pod::secrets::add(&mut pod, &task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
     pod

@@ -159,7 +159,7 @@ impl Reconciler for TaskDefinitions {
                     labels.insert(labels::REVISION.to_owned(), name.number.to_string());
                     labels.insert(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_LONGSHORE.to_owned());
                     // One that is there already is a revision that the cache does not show yet: the next pass will see it.
-                    writer::create(&api, &revision, |existing| {
+                    writer::create(&api, &name.object_name(), &revision, |existing| {
                         let manager = existing.labels.as_ref().and_then(|labels| labels.get(labels::MANAGED_BY));
                         manager.is_some_and(|manager| manager == labels::MANAGED_BY_LONGSHORE)
                     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, Request};
 use kube::{Api, Resource, ResourceExt};
@@ -161,13 +162,14 @@ impl WriteError {
 /// Creates an object. One of that name that is ours already is what a replayed request or another leader has made: success.
 pub async fn create<K>(
     api: &Api<K>,
-    object: &K,
+    name: &str,
+    object: &impl Serialize,
     is_ours: impl Fn(&ObjectMeta) -> bool,
 ) -> Result<Option<Uid>, WriteError>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
+    let (kind, name) = (K::kind(&()).into_owned(), name.to_owned());
     let create = async {
         let object = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
         let create = Request::new(api.resource_url()).create(&PostParams::default(), object);
@@ -302,16 +304,31 @@ where
     }
 }
 
-/// Changes members of an object of ours at the version at which it was read. The answer has its metadata alone.
+/// Changes members of an object of ours, and its owners, at the version at which it was read. The answer has its metadata alone.
 #[expect(clippy::disallowed_methods, reason = "this is the writer")]
-pub async fn merge<K>(api: &Api<K>, name: &str, version: &str, mut changes: serde_json::Value) -> Result<(), WriteError>
+pub async fn merge<K>(
+    api: &Api<K>,
+    name: &str,
+    version: &str,
+    owners: Vec<OwnerReference>,
+    members: &(impl Serialize + Debug),
+) -> Result<(), WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    let kind = K::kind(&()).into_owned();
-    if let Some(metadata) = changes.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
-        metadata.insert("resourceVersion".to_owned(), version.into());
+    #[derive(Debug, Serialize)]
+    struct Changes<'a, M> {
+        metadata: ObjectMeta,
+        #[serde(flatten)]
+        members: &'a M,
     }
+    let kind = K::kind(&()).into_owned();
+    let metadata = ObjectMeta {
+        resource_version: Some(version.to_owned()),
+        owner_references: Some(owners),
+        ..ObjectMeta::default()
+    };
+    let changes = Changes { metadata, members };
     match limited(&kind, name, api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&changes))).await? {
         Ok(_) => Ok(()),
         Err(error) => Err(WriteError::Update { kind, name: name.to_owned(), source: Refusal(Box::new(error)) }),

@@ -313,19 +313,24 @@ async fn a_secret_of_aws_is_fetched_through_a_store_of_the_external_secrets_oper
     assert_eq!(names.len(), 2, "one for each version: {names:?}");
     let there = async || external.list(&kube::api::ListParams::default()).await.is_ok_and(|all| all.items.len() == 2);
     namespace.until_stored("the ExternalSecrets are there", there).await;
-    let mut versions = Vec::new();
+    let value = |version: Option<&str>| format!("{CANARY} of {}", version.unwrap_or("AWSCURRENT"));
     for name in &names {
         let data = external.get(name).await.unwrap().data;
         let found = &data["spec"]["data"][0];
         assert_eq!((&found["secretKey"], &found["remoteRef"]["key"]), (&json!("password"), &json!(ARN)));
         assert_eq!(data["spec"]["secretStoreRef"], json!({ "kind": "ClusterSecretStore", "name": "aws" }));
-        versions.push(found["remoteRef"]["version"].as_str().map(str::to_owned));
         // What the External Secrets Operator does.
-        namespace.store(name, &[("password", CANARY)]).await;
+        namespace.store(name, &[("password", &value(found["remoteRef"]["version"].as_str()))]).await;
     }
-    versions.sort();
-    assert_eq!(versions, [None, Some("AWSPREVIOUS".to_owned())]);
     namespace.until_steady("web", "web:1").await;
+    for (variable, version) in [("PASSWORD", None), ("OLD", Some("AWSPREVIOUS"))] {
+        let pod = serde_json::to_value(namespace.pods().await.remove(0)).unwrap();
+        let env = pod["spec"]["containers"][0]["env"].as_array().unwrap().clone();
+        let of_variable = env.into_iter().find(|of| of["name"] == variable).unwrap();
+        let from = &of_variable["valueFrom"]["secretKeyRef"];
+        let stored = namespace.stored(from["name"].as_str().unwrap()).await.unwrap();
+        assert_eq!(stored, [(from["key"].as_str().unwrap().to_owned(), value(version))], "{variable}");
+    }
 
     namespace.apply_task_definition("web", "secret-external:2");
     namespace.until_steady("web", "web:2").await;

@@ -156,7 +156,7 @@ impl Tasks<'_> {
             is_task_of(existing, service) && key_annotations(existing) == key_annotations(&pod.metadata)
         };
         index.creating(service, &name, start.key);
-        let outcome = writer::create(&self.api, &pod, same).await;
+        let outcome = writer::create(&self.api, &name, &pod, same).await;
         match &outcome {
             Ok(uid) => {
                 let change = TaskChange { task: TaskId::of_pod(&name), zone: start.zone.clone() };

@@ -17,7 +17,7 @@ use crate::domain::pod::{self, ServiceOwner};
 use crate::domain::resolve::canonical_json;
 use crate::domain::resolve::features::Features;
 use crate::domain::resolve::size::{CpuUnits, MiB};
-use crate::domain::resolve::task_definition::{normalise, resolve};
+use crate::domain::resolve::task_definition::{check, normalise, resolve};
 use crate::domain::service::Start;
 
 /// A name of few, so that references meet, or any.
@@ -84,6 +84,35 @@ fn spec() -> impl Strategy<Value = TaskDefinitionSpec> {
     )
 }
 
+/// More members of a container.
+fn members() -> impl Strategy<Value = Value> {
+    let port = (1..=i32::from(u16::MAX), prop_oneof![Just("tcp"), Just("udp")], of("[a-z0-9_][a-z0-9_-]{0,20}"));
+    let variable = ("[a-z_.-]{1,5}", any::<String>());
+    let secret = "k8s://secret/[a-z]{1,5}/[a-zA-Z_-][a-zA-Z._-]{0,5}";
+    let tmpfs = (1..100_i32, prop_oneof![Just("ro"), Just("rw"), Just("noexec")]);
+    let restart = (any::<bool>(), vec(0..256_i32, 0..3), of(60..=1800_i32));
+    (vec(port, 0..3), vec(variable, 0..4), vec(secret, 0..3), vec(tmpfs, 0..2), of(restart)).prop_map(
+        |(ports, environment, secrets, tmpfs, restart)| {
+            let port = |(number, protocol, name): &(i32, &str, Option<String>)| {
+                json!({"containerPort": number, "protocol": protocol, "name": name})
+            };
+            let secrets = secrets.iter().enumerate().map(|(n, from)| json!({"name": format!("SECRET_{n}"), "valueFrom": from}));
+            let tmpfs = tmpfs.iter().enumerate().map(|(n, (size, option))| {
+                json!({"containerPath": format!("/tmpfs/{n}"), "size": size, "mountOptions": [option]})
+            });
+            let restart = restart.map(|(enabled, codes, period)| {
+                json!({"enabled": enabled, "ignoredExitCodes": codes, "restartAttemptPeriod": period})
+            });
+            json!({
+                "portMappings": ports.iter().map(port).collect::<Value>(),
+                "environment": environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Value>(),
+                "secrets": secrets.collect::<Value>(),
+                "linuxParameters": {"tmpfs": tmpfs.collect::<Value>()}, "restartPolicy": restart,
+            })
+        },
+    )
+}
+
 /// A definition that keeps the rules: of what is drawn at random, the references and conditions that break one are bent.
 fn legal() -> impl Strategy<Value = TaskDefinitionSpec> {
     const NAMES: [&str; 5] =
@@ -91,12 +120,14 @@ fn legal() -> impl Strategy<Value = TaskDefinitionSpec> {
     const VOLUMES: [&str; 2] = ["data", "Scratch"];
     const CONDITIONS: [&str; 4] = ["START", "COMPLETE", "SUCCESS", "HEALTHY"];
     let dependencies = vec((1..5_usize, 0..4_usize), 0..3);
-    let container = (any::<bool>(), any::<bool>(), dependencies, of(0..200_i32), of(1..200_i32), vec(0..2_usize, 0..3));
-    (vec(container, 1..=5), 0..5_usize).prop_map(|(drawn, rotation)| {
+    let numbers = (of(0..200_i32), of(1..200_i32));
+    let container = (any::<bool>(), any::<bool>(), dependencies, numbers, vec(0..2_usize, 0..3), members());
+    let mode = of(prop_oneof![Just("awsvpc"), Just("bridge")]);
+    (vec(container, 1..=5), 0..5_usize, mode).prop_map(|(drawn, rotation, mode)| {
         let last = drawn.len() - 1;
         let essential = |n: usize| n == last || drawn[n].0;
         let container = |n: usize| {
-            let (_, checked, dependencies, cpu, stop_timeout, mounts) = &drawn[n];
+            let (_, checked, dependencies, (cpu, stop_timeout), mounts, members) = &drawn[n];
             let dependencies = dependencies.iter().filter(|(distance, _)| *distance <= n).map(|(distance, condition)| {
                 let target = n - distance;
                 let condition = match CONDITIONS[*condition] {
@@ -109,15 +140,26 @@ fn legal() -> impl Strategy<Value = TaskDefinitionSpec> {
             let mounts = mounts.iter().enumerate().map(|(n, volume)| {
                 json!({"sourceVolume": VOLUMES[*volume], "containerPath": format!("/{n}")})
             });
-            json!({
+            let mut container = json!({
                 "name": NAMES[n], "essential": essential(n), "cpu": cpu, "stopTimeout": stop_timeout,
                 "healthCheck": checked.then(|| json!({"command": ["CMD", "true"]})),
                 "dependsOn": dependencies.collect::<Value>(), "mountPoints": mounts.collect::<Value>(),
-            })
+            });
+            container.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            for (m, port) in container["portMappings"].as_array_mut().unwrap().iter_mut().enumerate() {
+                port["name"] = port["name"].as_str().map(|name| format!("{name}-{n}-{m}")).into();
+            }
+            if !essential(n) {
+                // It may be one that has to end.
+                container["restartPolicy"] = Value::Null;
+            }
+            container
         };
         let mut containers: Vec<Value> = (0..drawn.len()).map(container).collect();
         containers.rotate_left(rotation % drawn.len());
-        let spec = json!({"cpu": 1024, "containerDefinitions": containers, "volumes": [{"name": "data"}, {"name": "Scratch"}]});
+        let spec = json!({
+            "cpu": 1024, "networkMode": mode, "containerDefinitions": containers, "volumes": [{"name": "data"}, {"name": "Scratch"}],
+        });
         serde_json::from_value(spec).unwrap()
     })
 }
@@ -138,7 +180,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn is_dns_label(text: &str) -> bool {
+pub(super) fn is_dns_label(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty() && text.len() <= 63 && text.chars().all(legal) && !text.starts_with('-') && !text.ends_with('-')
 }
@@ -149,7 +191,8 @@ fn is_label_value(text: &str) -> bool {
     text.len() <= 63 && text.chars().all(legal) && edge(text.chars().next()) && edge(text.chars().next_back())
 }
 
-fn build(spec: &TaskDefinitionSpec) -> PodSpec {
+/// The pod of a definition that no rule keeps from having one.
+pub(super) fn build(spec: &TaskDefinitionSpec) -> PodSpec {
     let owner = ServiceOwner {
         object_name: "web".to_owned(),
         namespace: "shop".to_owned(),
@@ -185,6 +228,7 @@ proptest! {
 
     #[test]
     fn a_definition_that_keeps_the_rules_has_a_pod_with_each_container_once(spec in legal()) {
+        prop_assert_eq!(check(&spec), []);
         let pod = build(&spec);
         let containers: Vec<_> = pod.init_containers.iter().flatten().chain(&pod.containers).collect();
         let names: BTreeSet<&str> = containers.iter().map(|container| container.name.as_str()).collect();
@@ -215,12 +259,31 @@ proptest! {
     }
 
     #[test]
-    fn a_size_is_read_or_refused_whatever_it_says(text in any::<String>(), number in any::<i32>()) {
-        for size in [IntOrString::String(text), IntOrString::Int(number)] {
-            let read = (CpuUnits::parse(&size), MiB::parse(&size));
-            prop_assert!(read.0.is_ok_and(|cpu| cpu.0 > 0) || !matches!(size, IntOrString::Int(1..)));
-            prop_assert!(read.1.is_ok_and(|memory| memory.0 > 0) || !matches!(size, IntOrString::Int(1..)));
+    fn a_size_is_read_as_it_is_written_in_units_or_as_a_decimal_number_of_vcpu_or_gb(
+        number in 1..=i32::MAX,
+        thousandths in 1..4_000_000_u32,
+        space in " ?",
+        (vcpu, gb) in ("[vV][cC][pP][uU]", "[gG][bB]"),
+    ) {
+        let units = number.unsigned_abs();
+        for size in [IntOrString::Int(number), IntOrString::String(number.to_string())] {
+            prop_assert_eq!((CpuUnits::parse(&size), MiB::parse(&size)), (Ok(CpuUnits(units)), Ok(MiB(units))));
         }
+        let decimal = |unit: &str| {
+            IntOrString::String(format!("{}.{:03}{space}{unit}", thousandths / 1000, thousandths % 1000))
+        };
+        let units = u32::try_from(u64::from(thousandths) * 1024 / 1000).unwrap();
+        let read = (CpuUnits::parse(&decimal(&vcpu)), MiB::parse(&decimal(&gb)));
+        prop_assert_eq!(read, (Ok(CpuUnits(units)), Ok(MiB(units))));
+        prop_assert!(CpuUnits::parse(&decimal(&gb)).is_err() && MiB::parse(&decimal(&vcpu)).is_err());
+    }
+
+    #[test]
+    fn whatever_stands_for_a_size_is_one_that_is_not_zero_or_is_refused(size in size()) {
+        let size: IntOrString = serde_json::from_value(size).unwrap();
+        let (cpu, memory) = (CpuUnits::parse(&size), MiB::parse(&size));
+        prop_assert!(cpu.map_or_else(|problem| problem.member == "cpu", |cpu| cpu.0 > 0), "{size:?}");
+        prop_assert!(memory.map_or_else(|problem| problem.member == "memory", |memory| memory.0 > 0), "{size:?}");
     }
 
     #[test]

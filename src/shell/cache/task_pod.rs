@@ -362,6 +362,8 @@ impl State {
 }
 
 #[cfg(test)]
+mod built;
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 

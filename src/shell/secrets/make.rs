@@ -8,14 +8,14 @@ use std::fmt::Debug;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::ByteString;
+use k8s_openapi::Resource as _;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 use kube::{Api, Client, Resource};
-use secrecy::ExposeSecret;
-use serde::Serialize;
+use secrecy::{ExposeSecret, SecretSlice};
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::api::names::Uid;
@@ -73,12 +73,12 @@ impl Maker<'_> {
         let api = self.api::<Secret>();
         let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else {
             let made_from = Derived::Secret(secret.clone()).source();
-            let bytes = data.iter().map(|(key, value)| (key.clone(), ByteString(value.expose_secret().to_vec())));
-            let made = Secret {
+            let made = NewSecret {
+                api_version: Secret::API_VERSION,
+                kind: Secret::KIND,
                 metadata: self.metadata(name, made_from),
-                type_: Some(type_.to_owned()),
-                data: Some(bytes.collect()),
-                ..Secret::default()
+                type_,
+                data: data.iter().map(|(key, value)| (key.as_str(), Encoded(value))).collect(),
             };
             return self.create(&api, name, &made).await.map_err(|error| withheld(error, &data));
         };
@@ -94,12 +94,9 @@ impl Maker<'_> {
             self.index.agrees(self.namespace, name, &existing.metadata, &source_version);
             return Ok(());
         }
-        let gone = existing.values.keys().filter(|key| !data.contains_key(*key)).map(|key| (key, Value::Null));
-        let kept = data.iter().map(|(key, value)| (key, json!(STANDARD.encode(value.expose_secret()))));
-        let data_changes: BTreeMap<&String, Value> = gone.chain(kept).collect();
+        let changes = ChangedData::between(&existing.values, &data);
         let owners = self.with_us(&existing.metadata);
-        let changes = json!({ "metadata": { "ownerReferences": owners }, "data": data_changes });
-        self.merge(&api, name, &existing.metadata, changes).await.map_err(|error| withheld(error, &data))
+        self.merge(&api, name, &existing.metadata, owners, &changes).await.map_err(|error| withheld(error, &data))
     }
 
     async fn make_external(&self, name: &DerivedName, external: &derived::ExternalSecret) -> Result<(), WriteError> {
@@ -126,8 +123,8 @@ impl Maker<'_> {
             self.index.agrees(self.namespace, name, &existing.metadata, "");
             return Ok(());
         }
-        let changes = json!({ "metadata": { "ownerReferences": self.with_us(&existing.metadata) }, "spec": spec });
-        self.merge(&api, name, &existing.metadata, changes).await
+        let owners = self.with_us(&existing.metadata);
+        self.merge(&api, name, &existing.metadata, owners, &json!({ "spec": spec })).await
     }
 
     async fn leave<K>(&self, api: &Api<K>, name: &DerivedName) -> Result<(), WriteError>
@@ -144,20 +141,20 @@ impl Maker<'_> {
             self.index.changed(self.namespace, name);
             return Ok(());
         };
-        let others: Vec<&OwnerReference> =
-            found.owner_references.iter().flatten().filter(|owner| owner.uid != self.uid.0).collect();
+        let others = found.owner_references.iter().flatten().filter(|owner| owner.uid != self.uid.0);
+        let others: Vec<OwnerReference> = others.cloned().collect();
         if others.is_empty() {
             self.delete(api, name, &found).await
         } else {
-            self.merge(api, name, &found, json!({ "metadata": { "ownerReferences": others } })).await
+            self.merge(api, name, &found, others, &json!({})).await
         }
     }
 
-    async fn create<K>(&self, api: &Api<K>, name: &DerivedName, made: &K) -> Result<(), WriteError>
+    async fn create<K>(&self, api: &Api<K>, name: &DerivedName, made: &impl Serialize) -> Result<(), WriteError>
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let outcome = writer::create(api, made, is_ours).await;
+        let outcome = writer::create(api, &name.name, made, is_ours).await;
         self.index.changed(self.namespace, name);
         outcome.map(drop)
     }
@@ -167,13 +164,14 @@ impl Maker<'_> {
         api: &Api<K>,
         name: &DerivedName,
         found: &ObjectMeta,
-        changes: Value,
+        owners: Vec<OwnerReference>,
+        members: &(impl Serialize + Debug),
     ) -> Result<(), WriteError>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let version = found.resource_version.as_deref().unwrap_or_default();
-        let outcome = writer::merge(api, &name.name, version, changes).await;
+        let outcome = writer::merge(api, &name.name, version, owners, members).await;
         self.index.changed(self.namespace, name);
         outcome
     }
@@ -224,6 +222,42 @@ impl Maker<'_> {
     }
 }
 
+/// A Secret as it is sent. That of `k8s_openapi` shows its values to whoever prints it, and so does JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewSecret<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: ObjectMeta,
+    #[serde(rename = "type")]
+    type_: &'static str,
+    data: BTreeMap<&'a str, Encoded<'a>>,
+}
+
+/// What becomes of the values of a Secret. One that is none is removed.
+#[derive(Debug, Serialize)]
+struct ChangedData<'a> {
+    data: BTreeMap<&'a str, Option<Encoded<'a>>>,
+}
+
+impl<'a> ChangedData<'a> {
+    fn between(stored: &'a Values, wanted: &'a Values) -> Self {
+        let gone = stored.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.as_str(), None));
+        let kept = wanted.iter().map(|(key, value)| (key.as_str(), Some(Encoded(value))));
+        Self { data: gone.chain(kept).collect() }
+    }
+}
+
+/// A value, in base64 where it is sent and nothing where it is printed.
+#[derive(Debug, Clone, Copy)]
+struct Encoded<'a>(&'a SecretSlice<u8>);
+
+impl Serialize for Encoded<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(self.0.expose_secret()))
+    }
+}
+
 fn unread(name: &str, error: &ReadError) -> WriteError {
     WriteError::Read { name: name.to_owned(), why: error.to_string() }
 }
@@ -241,14 +275,28 @@ fn is_same(one: &Values, other: &Values) -> bool {
 
 /// An error without the server's words where these have a value in them.
 fn withheld(error: WriteError, values: &Values) -> WriteError {
-    error.withholding(|text| {
-        let quotes = |value: &[u8]| {
-            let encoded = STANDARD.encode(value);
-            let plain = std::str::from_utf8(value).unwrap_or(&encoded);
-            !value.is_empty() && (text.contains(plain) || text.contains(&encoded))
-        };
-        values.values().any(|value| quotes(value.expose_secret()))
-    })
+    error.withholding(|text| values.values().any(|value| repeats(text, value.expose_secret())))
+}
+
+/// Whether a text has a value in it, or a text of the JSON document that it is: as it is, in quotation marks with its own escaped, or
+/// encoded.
+fn repeats(text: &str, value: &[u8]) -> bool {
+    let encoded = STANDARD.encode(value);
+    let plain = std::str::from_utf8(value).unwrap_or(&encoded);
+    let quoted = Value::from(plain).to_string();
+    let is_there = [plain, quoted.trim_matches('"'), &encoded].iter().any(|form| text.contains(form));
+    let inner = serde_json::from_str(plain).unwrap_or_default();
+    !value.is_empty() && (is_there || texts(&inner).iter().any(|inner| repeats(text, inner.as_bytes())))
+}
+
+/// The texts in a JSON document.
+fn texts(document: &Value) -> Vec<&str> {
+    match document {
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::String(text) => vec![text],
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
 }
 
 /// Whether a stored value says all that is wanted. The API server may have added defaults.
@@ -265,20 +313,4 @@ fn holds(stored: &Value, wanted: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_stored_may_have_more_members_than_are_wanted_and_no_others() {
-        let stored = json!({ "a": 1, "b": { "c": [{ "d": 1, "e": 2 }] } });
-        for (wanted, expected) in [
-            (json!({ "a": 1 }), true),
-            (json!({ "b": { "c": [{ "d": 1 }] } }), true),
-            (json!({ "a": 2 }), false),
-            (json!({ "f": 1 }), false),
-            (json!({ "b": { "c": [] } }), false),
-        ] {
-            assert_eq!(holds(&stored, &wanted), expected, "{wanted}");
-        }
-    }
-}
+mod tests;

@@ -82,7 +82,8 @@ pub const MEMBERS: &[Member] = &[
     deviates(
         "taskRoleArn",
         &[TaskRoleByServiceAccount],
-        "the ServiceAccount that `spec.kubernetes.serviceAccountName` names",
+        "the ServiceAccount that `spec.kubernetes.serviceAccountName` names, or else the one that `roleMappings` of the Cluster have for \
+         the role",
     ),
     deviates("executionRoleArn", &[ExecutionRoleUnused], "nothing"),
     deviates(

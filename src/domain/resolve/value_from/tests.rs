@@ -142,6 +142,15 @@ fn what_names_no_value_is_told_what_would() {
     }
 }
 
+fn partition() -> impl Strategy<Value = String> {
+    "aws(-cn|-us-gov|-iso|-iso-b)?"
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    ("[a-z]{2}(-gov)?-(north|south|east|west|central)-[1-9]", "[0-9]{12}")
+        .prop_map(|(region, account)| Place { region, account })
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in ".*") {
@@ -158,17 +167,71 @@ proptest! {
 
     /// What is shown of a secret is a reference to the same one.
     #[test]
-    fn a_secret_is_shown_as_it_is_written(
+    fn a_secret_of_aws_is_what_its_arn_says_and_is_shown_as_it_is_written(
+        (partition, place) in (partition(), place()),
         name in "[A-Za-z0-9/_+=.@!-]{1,30}",
         json_key in "[A-Za-z0-9_ .]{0,10}",
         stage in "[A-Z]{0,10}",
         id in "[a-z0-9-]{0,10}",
     ) {
-        let text = format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}:{json_key}:{stage}:{id}");
-        let parsed = text.parse::<ValueFrom>();
-        prop_assert_eq!(parsed.is_ok(), stage.is_empty() || id.is_empty());
+        let secret = format!("arn:{partition}:secretsmanager:{}:{}:secret:{name}", place.region, place.account);
+        let parsed = format!("{secret}:{json_key}:{stage}:{id}").parse::<ValueFrom>();
+        let version = match (&*stage, &*id) {
+            ("" | "AWSCURRENT", "") => Some(Version::Current),
+            (stage, "") => Some(Version::Stage(stage.to_owned())),
+            ("", id) => Some(Version::Id(id.to_owned())),
+            (_, _) => None,
+        };
+        let json_key = Some(json_key).filter(|key| !key.is_empty());
+        let value = |version| SecretsManagerValue { secret, place: Some(place), json_key, version };
+        prop_assert_eq!(parsed.clone().ok(), version.map(|version| ValueFrom::SecretsManager(value(version))));
         if let Ok(value) = parsed {
             prop_assert_eq!(value.to_string().parse::<ValueFrom>(), Ok(value));
         }
+    }
+
+    /// "parameter/name", with the slash of a hierarchy where the parameter is in one.
+    #[test]
+    fn a_parameter_is_the_same_by_its_arn_and_by_its_name(
+        (partition, place) in (partition(), place()),
+        path in prop::collection::vec("[A-Za-z0-9_.-]{1,8}", 1..4),
+    ) {
+        let path = path.join("/");
+        let name = if path.contains('/') { format!("/{path}") } else { path.clone() };
+        let arn = format!("arn:{partition}:ssm:{}:{}:parameter/{path}", place.region, place.account);
+        for (text, place) in [(&arn, Some(place)), (&name, None)] {
+            let parameter = Parameter { text: text.clone(), name: name.clone(), place };
+            let parsed = text.parse::<ValueFrom>();
+            prop_assert_eq!(parsed.as_ref().map(ToString::to_string), Ok(text.clone()));
+            prop_assert_eq!(parsed, Ok(ValueFrom::Parameter(parameter)));
+        }
+    }
+
+    #[test]
+    fn a_file_in_s3_is_shown_as_it_is_written(
+        partition in partition(),
+        bucket in "[a-z0-9][a-z0-9.-]{1,20}[a-z0-9]",
+        key in "[A-Za-z0-9/_.:-]{1,20}",
+    ) {
+        let arn = format!("arn:{partition}:s3:::{bucket}/{key}");
+        let parsed = arn.parse::<FileFrom>();
+        prop_assert_eq!(parsed.as_ref().map(ToString::to_string), Ok(arn.clone()));
+        prop_assert_eq!(parsed, Ok(FileFrom::S3(arn)));
+    }
+
+    #[test]
+    fn a_value_of_the_cluster_is_in_the_object_and_under_the_key_that_it_names(
+        (kind, scheme) in prop_oneof![Just((SecretMappingKind::Secret, "secret")), Just((SecretMappingKind::ConfigMap, "configmap"))],
+        name in "[a-z0-9]([a-z0-9-]{0,5}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,5}[a-z0-9])?){0,2}",
+        key in "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,10}",
+        json_key in prop::option::of("[A-Za-z0-9_ .#/]{1,10}"),
+    ) {
+        let suffix = json_key.as_ref().map(|member| format!("#{member}")).unwrap_or_default();
+        let text = format!("k8s://{scheme}/{name}/{key}{suffix}");
+        let source = Source { kind, name };
+        let file = FileFrom::Kubernetes { source: source.clone(), key: key.clone() };
+        prop_assert_eq!(text.parse::<FileFrom>().ok(), json_key.is_none().then_some(file));
+        let value = KubernetesValue { source, key: Some(key), json_key };
+        prop_assert_eq!(text.parse::<ValueFrom>(), Ok(ValueFrom::Kubernetes(value)));
     }
 }

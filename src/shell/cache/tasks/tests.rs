@@ -76,6 +76,32 @@ fn that_a_start_was_refused_is_told_of_also_if_that_was_while_another_refusal_wa
     assert!(!refused());
 }
 
+/// A kubelet takes turns: it tries, and waits before it tries again.
+#[test]
+fn a_start_fails_since_it_first_failed_in_the_same_way() {
+    let index = TaskIndex::default();
+    let mut since = BTreeMap::new();
+    for (second, reason) in [
+        (0, "ErrImagePull"),
+        (10, "ImagePullBackOff"),
+        (20, "ErrImagePull"),
+        (30, "CreateContainerConfigError"),
+        (40, "CreateContainerConfigError"),
+        (50, "ImagePullBackOff"),
+    ] {
+        let mut seen = pod(0, second + 1);
+        let statuses = json!([{ "name": "app", "state": { "waiting": { "reason": reason } } }]);
+        seen.status = serde_json::from_value(json!({ "phase": "Pending", "containerStatuses": statuses })).unwrap();
+        index.apply(&seen, Timestamp::from_second(second.into()).unwrap());
+        let TaskState::Pending { failing: Some(failing) } = index.of(&service_uid()).tasks[0].state.clone() else {
+            panic!("{reason} is a failing start");
+        };
+        since.insert(second, failing.since.map(Timestamp::as_second));
+    }
+    let expected = [(0, 0), (10, 0), (20, 0), (30, 30), (40, 30), (50, 50)];
+    assert_eq!(since, expected.map(|(second, since)| (second, Some(since))).into());
+}
+
 /// Something that happens to the one task there is.
 type Change = fn(&TaskIndex);
 

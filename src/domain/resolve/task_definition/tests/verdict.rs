@@ -6,16 +6,52 @@ use serde_json::{Value, json};
 
 use super::{app, spec};
 use crate::domain::resolve::features::Features;
-use crate::domain::resolve::task_definition::{Deviation, DeviationCode, resolve};
+use crate::domain::resolve::task_definition::{Deviation, DeviationCode, MEMBERS, Treatment, resolve};
 
 /// The deviations as `member Code`, or `member Code: detail`.
 fn deviations(change: &Value, features: Features) -> Vec<String> {
+    verdict(change, features).iter().map(shown).collect()
+}
+
+fn verdict(change: &Value, features: Features) -> Vec<Deviation> {
     let resolved = resolve(&spec(change), features).unwrap();
-    let shown = |deviation: &Deviation| {
-        let detail = if deviation.detail.is_empty() { String::new() } else { format!(": {}", deviation.detail) };
-        format!("{} {}{detail}", deviation.member.replace("containerDefinitions", "c"), deviation.code.name())
-    };
-    resolved.verdict.deviations().iter().map(shown).collect()
+    for Deviation { code, member, detail: _ } in resolved.verdict.deviations() {
+        let place = in_table(member);
+        let has_row = codes_of_table().any(|(path, listed)| listed == *code && is_at_or_below(path, &place));
+        assert!(has_row, "the table of members has no {code:?} at or below {place}");
+    }
+    resolved.verdict.deviations().to_vec()
+}
+
+fn shown(deviation: &Deviation) -> String {
+    let detail = if deviation.detail.is_empty() { String::new() } else { format!(": {}", deviation.detail) };
+    format!("{} {}{detail}", deviation.member.replace("containerDefinitions", "c"), deviation.code.name())
+}
+
+/// `containerDefinitions[app].links[0]` as the table has it: `containerDefinitions[].links`, and `[]` behind it where it is a list
+/// of objects.
+fn in_table(member: &str) -> String {
+    let steps = member
+        .split('.')
+        .map(|step| step.split_once('[').map_or_else(|| step.to_owned(), |(list, _)| format!("{list}[]")));
+    let path = steps.collect::<Vec<_>>().join(".");
+    let is_leaf = |path: &str| MEMBERS.iter().any(|member| member.path == path);
+    path.strip_suffix("[]").filter(|path| is_leaf(path)).unwrap_or(&path).to_owned()
+}
+
+fn is_at_or_below(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Each deviation that the table of members names, with the member at which it does.
+fn codes_of_table() -> impl Iterator<Item = (&'static str, DeviationCode)> {
+    MEMBERS.iter().flat_map(|member| {
+        let codes = match member.treatment {
+            Treatment::Deviates(codes) => codes,
+            Treatment::Mapped | Treatment::Refused | Treatment::NotImplemented => &[],
+        };
+        codes.iter().map(|code| (member.path, *code))
+    })
 }
 
 /// Every deviation with a definition that has it. Beside it, what must not deviate.
@@ -188,6 +224,22 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             app(&json!({"dnsServers": ["10.0.0.1"]}), &[("b", none())], &json!({"networkMode": "host"})),
             &["c[app].dnsServers PodWide"],
         ),
+        (
+            app(
+                &json!({
+                    "hostname": "web", "extraHosts": [{"hostname": "db", "ipAddress": "10.0.0.1"}],
+                    "dnsSearchDomains": ["example.com"],
+                }),
+                &[("b", none())],
+                &none(),
+            ),
+            &[
+                "networkMode SharedNetwork",
+                "c[app].hostname PodWide",
+                "c[app].extraHosts PodWide",
+                "c[app].dnsSearchDomains PodWide",
+            ],
+        ),
         (app(&none(), &[], &json!({"volumes": [{"name": "a"}]})), &["volumes[a] NoCopyUp"]),
         (app(&none(), &[], &json!({"volumes": [{"name": "a", "host": {"sourcePath": "/a"}}]})), &[]),
         (
@@ -323,8 +375,18 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             &["c[app].logConfiguration LogsNotShipped: web"],
         ),
         (
-            app(&json!({"logConfiguration": {"logDriver": "json-file", "options": {"max-size": "1m"}}}), &[], &none()),
-            &["c[app].logConfiguration.options LogOptionsIgnored: max-size"],
+            app(
+                &json!({"logConfiguration": {
+                    "logDriver": "json-file", "options": {"max-size": "1m"},
+                    "secretOptions": [{"name": "labels", "valueFrom": "k8s://secret/log/labels"}],
+                }}),
+                &[],
+                &none(),
+            ),
+            &[
+                "c[app].logConfiguration.options LogOptionsIgnored: max-size",
+                "c[app].logConfiguration.secretOptions LogOptionsIgnored",
+            ],
         ),
         (app(&json!({"logConfiguration": {"logDriver": "json-file"}}), &[], &none()), &[]),
         (
@@ -363,16 +425,17 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
     ];
     let mut found = BTreeSet::new();
     for (change, expected) in rows {
-        let deviations = deviations(&change, Features::ALL);
-        assert_eq!(deviations, expected, "{change}");
-        found.extend(
-            deviations.iter().filter_map(|text| Some(text.split(' ').nth(1)?.trim_end_matches(':').to_owned())),
-        );
+        let verdict = verdict(&change, Features::ALL);
+        assert_eq!(verdict.iter().map(shown).collect::<Vec<_>>(), expected, "{change}");
+        found.extend(verdict.into_iter().map(|deviation| (in_table(&deviation.member), deviation.code)));
     }
     let elsewhere =
         [DeviationCode::TaskSizeNotEnforced, DeviationCode::RestartPolicyIgnored, DeviationCode::RefusedToday];
+    let is_shown = |path: &str, code| found.iter().any(|(place, shown)| *shown == code && is_at_or_below(path, place));
+    let surplus = codes_of_table().filter(|(path, code)| !elsewhere.contains(code) && !is_shown(path, *code));
+    assert_eq!(surplus.collect::<Vec<_>>(), [], "what the table of members says has no row here");
     for code in DeviationCode::ALL.iter().filter(|code| !elsewhere.contains(code)) {
-        assert!(found.contains(code.name()), "{code:?} has no row");
+        assert!(found.iter().any(|(_, shown)| shown == code), "{code:?} has no row");
     }
 }
 
