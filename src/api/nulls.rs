@@ -12,7 +12,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads `""` as an absent member: `aws ecs register-task-definition --generate-cli-skeleton` has it in each that is a text.
+/// Reads `""` as an absent member, as `aws ecs register-task-definition --generate-cli-skeleton` leaves it in those that are texts: for
+/// members of which an empty one means nothing.
 pub(super) fn none_if_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

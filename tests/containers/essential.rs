@@ -1,35 +1,10 @@
 //! `essential`: what a task goes on without, and what ends it.
 
-use std::time::Duration;
-
 use kube::ResourceExt;
 use serde_json::json;
 
 use crate::cluster::Cluster;
-use crate::namespace::{Namespace, container, shell, waiting};
-
-/// Longer than an essential container may fail to be pulled.
-const PATIENCE: Duration = Duration::from_secs(40);
-
-/// "If the essential parameter of a container is marked as false, its failure doesn't affect the rest of the containers in a task." On
-/// ECS that is so of a failed pull, too.
-pub(crate) async fn a_task_goes_on_without_a_container_that_is_not_essential_and_cannot_be_pulled(
-    cluster: &'static Cluster,
-) {
-    let metrics = json!({ "name": "metrics", "image": cluster.image("missing:1"), "essential": false });
-    let namespace = Namespace::with_task(cluster, "essential-pull", json!([{ "name": "app" }, metrics])).await;
-    let task = namespace
-        .until("the other container cannot be pulled", async || {
-            let task = namespace.tasks().await.into_iter().next()?;
-            waiting(&task, "metrics").is_some_and(|reason| reason.contains("ImagePull")).then_some(task)
-        })
-        .await;
-    namespace.until_steady(1).await;
-    tokio::time::sleep(PATIENCE).await;
-    let status = namespace.until_steady(1).await;
-    assert!(status.stopped_tasks.is_empty(), "{:?}", status.stopped_tasks);
-    assert_eq!(namespace.tasks().await.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), [task.name_any()]);
-}
+use crate::namespace::{Namespace, container, shell};
 
 /// "If that container fails or stops for any reason, all other containers that are part of the task are stopped": of an essential one,
 /// though another one waits for its start, and no other.

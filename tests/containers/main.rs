@@ -82,7 +82,6 @@ fn trials(cluster: Option<&'static (Cluster, Runtime)>) -> Vec<Trial> {
             the_later_of_two_variables_with_one_name_wins,
         }
         essential {
-            a_task_goes_on_without_a_container_that_is_not_essential_and_cannot_be_pulled,
             a_task_goes_on_without_the_container_that_waited_for_the_essential_one,
         }
         failure {

@@ -1,5 +1,6 @@
 //! `dependsOn`: the rules on the graph, and the part of a pod that each container stands in because of it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{ContainerCondition, ContainerDefinition, LogConfiguration, LogDriver};
@@ -103,7 +104,7 @@ pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrd
             }
             let init = order.into_iter().filter(|index| !is_main(&roles, index)).collect();
             let mut main: Vec<usize> = (0..containers.len()).filter(|index| is_main(&roles, index)).collect();
-            main.sort_by_key(|index| edges.iter().all(|edge| edge.target != *index));
+            main.sort_by_key(|index| Reverse(edges.iter().any(|edge| edge.target == *index)));
             Ok(StartOrder { init, main, roles, edges })
         }
     }

@@ -81,6 +81,15 @@ pub enum ContainerEnd {
     },
 }
 
+impl ContainerEnd {
+    /// When it was.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Exited { at, .. } | Self::CannotStart { at, .. } => *at,
+        }
+    }
+}
+
 impl ContainerFact {
     /// "If the essential parameter of a container is marked as true, and that container fails or stops for any reason, all
     /// other containers that are part of the task are stopped." A sidecar that exits is started again by the kubelet at
@@ -95,10 +104,12 @@ impl ContainerFact {
         }
     }
 
-    /// How the container has ended, as far as its task is concerned: a run that has been followed by another one has ended nothing,
-    /// unless the task ends with it and the kubelet has not waited for that.
+    /// How the container has ended, as far as its task is concerned. A run that was followed by another one has ended nothing, unless
+    /// the task ends with it and the kubelet has not waited for that; of one that waits for its next run, the last one tells.
     pub(super) fn end(&self) -> Option<&ContainerEnd> {
+        let is_restarted_by_kubelet = self.essential && self.role == ContainerRole::Init && self.restart.is_none();
         match &self.state {
+            ContainerState::Ended(end) if is_restarted_by_kubelet => self.last_end.as_ref().or(Some(end)),
             ContainerState::Ended(end) => Some(end),
             ContainerState::Waiting { .. } => self.last_end.as_ref(),
             ContainerState::Running { .. } => self.last_end.as_ref().filter(|_| self.ends_the_task()),
@@ -115,15 +126,14 @@ impl ContainerFact {
         }
     }
 
-    /// Whether it is one that its task can do without, and cannot be started: on ECS such a container is STOPPED, and the task goes
-    /// on. What others wait for is another matter, as these cannot start either.
-    pub(super) fn is_given_up(&self) -> bool {
-        let cannot_start = match &self.state {
-            ContainerState::Ended(ContainerEnd::CannotStart { .. }) => true,
-            ContainerState::Waiting { .. } => self.failing_start().is_some() || self.last_end.is_some(),
-            ContainerState::Ended(ContainerEnd::Exited { .. }) | ContainerState::Running { .. } => false,
+    /// Whether the image has no such command, be it that the kubelet tries again.
+    pub(super) fn cannot_start(&self) -> bool {
+        let end = match &self.state {
+            ContainerState::Ended(end) => Some(end),
+            ContainerState::Waiting { .. } => self.last_end.as_ref(),
+            ContainerState::Running { .. } => None,
         };
-        cannot_start && !self.has_run() && !self.essential && self.role == ContainerRole::Main
+        matches!(end, Some(ContainerEnd::CannotStart { .. }))
     }
 
     /// Why the kubelet tries in vain to start it, if it does, and in which words.

@@ -109,8 +109,8 @@ pub enum Health {
 impl Checks {
     /// The health at a moment.
     ///
-    /// Worked example: a check of 3 retries every 30 s with a start period of 10 s, on containers that run since 12:00:00. Not
-    /// passing at 12:01:00 is UNKNOWN, at 12:01:40 UNHEALTHY; passing at 12:00:35 and not any more at 12:05:00 is UNHEALTHY at
+    /// Worked example: a check of 3 retries every 30 s that may take 5 s, with a start period of 10 s, on containers that run since
+    /// 12:00:00: its deadline is 118 s. Not passing at 12:01:40 is UNKNOWN, at 12:02:00 UNHEALTHY; passing at 12:00:35 and not any more at 12:05:00 is UNHEALTHY at
     /// once, because the kubelet has counted the retries already.
     pub fn health(&self, periods: HealthPeriods, now: Timestamp) -> Health {
         let after = |period| Some(self.running_since?.saturating_add(period).unwrap_or(Timestamp::MAX));

@@ -86,7 +86,6 @@ impl TaskState {
                 Self::Stopped(Box::new(StopRecord::of_exits(pod)))
             }
             // A pod is Pending as long as one of its containers has never run.
-            PodPhase::Pending if goes_without(pod) => Self::Running(checks(pod)),
             PodPhase::Pending => {
                 let of_others = || StartFailure::of_dependencies(pod).or_else(|| StartFailure::of_node(pod));
                 Self::Pending { failing: StartFailure::of(pod).or_else(of_others) }
@@ -109,18 +108,11 @@ impl TaskState {
     }
 }
 
-/// Whether all of a task runs but for what it can do without.
-fn goes_without(pod: &PodStatus) -> bool {
-    let all = |fits: fn(&ContainerFact) -> bool| pod.containers.iter().all(fits);
-    pod.containers.iter().any(ContainerFact::is_given_up)
-        && all(|container| container.has_run() || container.is_given_up())
-}
-
 /// A pod is Ready when all its containers are and its readiness gates pass. One that is not may still be a healthy task, whose health
 /// is that of its essential containers: another one that has finished makes the pod unready for ever, and a sidecar that the kubelet
 /// starts again does so until it runs. What counts then are the essential containers and the gates themselves.
 fn checks(pod: &PodStatus) -> Checks {
-    let excused = |container: &ContainerFact| container.is_given_up() || (!container.essential && container.has_run());
+    let excused = |container: &ContainerFact| !container.essential && (container.has_run() || container.cannot_start());
     let unready = || pod.containers.iter().filter(|container| !container.ready);
     let is_excused = !pod.ready && unready().any(excused) && unready().all(excused);
     let essential = || pod.containers.iter().filter(|container| container.essential);

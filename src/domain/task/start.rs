@@ -75,11 +75,11 @@ impl StartFailure {
             let (message, since) = (message.clone(), pod.unschedulable_since);
             return Some(Self { kind: StartFailureKind::Unplaced, message, since });
         }
-        // One that has run and is to run again keeps no task from starting, unless others have to wait for that. ECS starts the
-        // container that is there, for which no image is pulled and no secret fetched.
+        // One that is not essential, and has run before, keeps no task from running: ECS starts the container that is there, for which
+        // no image is pulled and no secret fetched. But what others wait for they wait for again.
         let is_waited_for = |role| pod.phase == PodPhase::Pending && role == ContainerRole::Init;
         let counts = |container: &&ContainerFact| {
-            !container.is_given_up() && (!container.has_run() || is_waited_for(container.role))
+            container.essential || container.last_end.is_none() || is_waited_for(container.role)
         };
         pod.containers.iter().filter(counts).find_map(|container| {
             let (kind, message) = container.failing_start()?;

@@ -56,8 +56,10 @@ impl StopRecord {
     pub(super) fn of_ended_pod(pod: &PodStatus) -> Self {
         let ran = pod.containers.iter().any(ContainerFact::has_run);
         match (&pod.reason, ran) {
-            (Some(reason), true) if exceeds_own_limit(reason) => {
-                Self::new(pod, StopCode::EssentialContainerExited, reason.clone())
+            (Some(reason), _) if exceeds_own_limit(reason) => {
+                let code =
+                    if was_running(pod) { StopCode::EssentialContainerExited } else { StopCode::TaskFailedToStart };
+                Self::new(pod, code, reason.clone())
             }
             (Some(reason), false) => Self::new(pod, StopCode::TaskFailedToStart, reason.clone()),
             (Some(reason), true) => Self::new(pod, StopCode::TerminationNotice, reason.clone()),
@@ -98,9 +100,7 @@ impl StopRecord {
 
     fn new(pod: &PodStatus, code: StopCode, reason: String) -> Self {
         let exits = pod.containers.iter().filter_map(exit);
-        let at = pod.containers.iter().filter_map(|container| match container.end()? {
-            ContainerEnd::Exited { at, .. } | ContainerEnd::CannotStart { at, .. } => *at,
-        });
+        let at = pod.containers.iter().filter_map(|container| container.end()?.at());
         let essential = pod.containers.iter().filter(|container| container.essential);
         let started = essential.filter_map(|container| match (container.end(), &container.state) {
             (Some(ContainerEnd::Exited { started_at: since, .. }), _) | (None, ContainerState::Running { since }) => {
@@ -112,12 +112,13 @@ impl StopRecord {
         let was_running = was_running(pod);
         let ran_since = started.max().filter(|_| was_running);
         let checked = pod.health_check_deadline.is_some() || pod.gates.of_targets;
+        let at = at.max();
         Self {
             code,
             reason,
-            at: at.max(),
+            at,
             ran_since,
-            had_passed: was_running && (!checked || has_passed(pod.ready, pod.ready_changed_at, ran_since)),
+            had_passed: was_running && (!checked || had_passed(pod, ran_since, at)),
             others_running: pod.phase != PodPhase::Ended,
             containers: exits.collect(),
         }
@@ -170,9 +171,23 @@ fn exceeds_own_limit(reason: &str) -> bool {
     limits.iter().any(|limit| reason.contains(limit))
 }
 
-/// A task has been RUNNING once each of its containers has, but for those that it can do without.
+/// A task has been RUNNING once each of its containers has. One that is not essential may fail to.
 fn was_running(pod: &PodStatus) -> bool {
-    pod.containers.iter().all(|container| container.has_run() || container.is_given_up())
+    let is_excused = |container: &ContainerFact| !container.essential && container.cannot_start();
+    pod.containers.iter().all(|container| container.has_run() || is_excused(container))
+}
+
+/// Whether its essential containers had passed their health checks. Once a container beside them has ended the pod is unready for ever; a
+/// task that has run on for longer than its checks may take to fail had passed them all the same.
+fn had_passed(pod: &PodStatus, ran_since: Option<Timestamp>, at: Option<Timestamp>) -> bool {
+    let ended = |essential: bool| {
+        let of_kind = pod.containers.iter().filter(move |container| container.essential == essential);
+        of_kind.filter_map(|container| container.end()?.at()).min()
+    };
+    let was_unready = ended(false).zip(ended(true)).is_some_and(|(other, essential)| other < essential);
+    let ran_for = at.zip(ran_since).map(|(at, since)| at.duration_since(since));
+    let outlasted = ran_for.zip(pod.health_check_deadline).is_some_and(|(ran_for, deadline)| ran_for > deadline);
+    has_passed(pod.ready, pod.ready_changed_at, ran_since) || (was_unready && outlasted)
 }
 
 /// Why a container keeps its task from starting for good, if it does: it cannot be started, or others wait for its success.

@@ -93,7 +93,7 @@ macro_rules! codes {
 }
 
 codes! {
-    ImageMissing: "there is no image, and so nothing to run: the API server refuses the task; ECS does not register it",
+    ImageMissing: "there is no image, and so nothing to run: the API server refuses the task",
     ImageNameInvalid: "no container runtime takes this name of an image: tasks stop with CannotPullContainerError",
     CredentialsMixed: "another container has other credentials for the same repository, and a pod pulls with all that it has: whichever works is used",
     HostPortIgnored: "in the network modes awsvpc and host the task listens on the containerPort alone; ECS does not register another hostPort",
@@ -108,8 +108,8 @@ codes! {
     EarlyExitRestarted: "the container is started again also after a run that was shorter than restartAttemptPeriod",
     RestartPolicyIgnored: "the container is not started again: this Kubernetes has no restart policy for a single container (1.35 has)",
     StopTimeoutShared: "the containers of a task have one period to stop: one may take longer than its own stopTimeout, and leave less to those that are stopped after it",
-    StopOrderLost: "the container is stopped at the same time as those that wait for it; ECS stops these first",
-    CompletedNotReady: "once the container, which is not essential, has ended, the pod is not Ready any more and leaves Kubernetes Services; the task stays RUNNING and healthy",
+    StopOrderLost: "the container is stopped at the same time as those that wait for it or use its volumes, which ECS stops first; nor do these wait for it if its image cannot be pulled at once",
+    CompletedNotReady: "once the container, which is not essential, has ended, the pod is not Ready any more and leaves Kubernetes Services; the task stays RUNNING and healthy, but if the container cannot be pulled or created the task fails",
     EndsWithoutEssential: "no container that nothing waits for is essential: once the last of these has ended the task ends; ECS goes on with those that are essential",
     NonEssentialHealthNotProbed: "the health of the container, which is not essential and which nothing waits for, is not checked; it stays UNKNOWN",
     TaskSizeNotEnforced: "the size of the task is no limit on its containers together: this Kubernetes has no resources for a whole pod",

@@ -5,7 +5,7 @@ use crate::api::{DockerVolumeConfiguration, Scope};
 use crate::domain::resolve::size::MiB;
 use crate::domain::resolve::task_definition::POD_NAME_MAX;
 use crate::domain::resolve::task_definition::deviation::{DeviationCode, Verdict};
-use crate::domain::resolve::task_definition::volumes::{VolumeSource, has_parent};
+use crate::domain::resolve::task_definition::volumes::VolumeSource;
 
 /// The driver of Docker itself, and of a volume that names none.
 const LOCAL: &str = "local";
@@ -33,7 +33,6 @@ pub(super) fn source<'a>(name: &str, docker: &'a DockerVolumeConfiguration) -> O
     if value("ro").is_some() {
         return None;
     }
-    let is_path = |path: &str| path.starts_with('/') && !has_parent(path);
     let (source, used) = match option("type") {
         None if driver_opts.is_empty() => (VolumeSource::Empty, None),
         Some("tmpfs") => {
@@ -41,7 +40,7 @@ pub(super) fn source<'a>(name: &str, docker: &'a DockerVolumeConfiguration) -> O
             (VolumeSource::Memory(size), size.map(|_| "size"))
         }
         Some("none") => {
-            let path = option("device").filter(|path| value("bind").is_some() && is_path(path))?;
+            let path = option("device").filter(|path| value("bind").is_some() && path.starts_with('/'))?;
             (VolumeSource::HostPath(path.to_owned()), Some("bind"))
         }
         Some("nfs" | "nfs4") => {

@@ -151,13 +151,18 @@ fn note_role(
     let mut waiting = containers.iter().enumerate().filter(waits).map(|(_, container)| container);
     let role = order.roles.get(index);
     let holds_up = matches!(role, Some(Role::InitOnce | Role::Sidecar { awaited_healthy: true }));
-    if holds_up && !is_essential(container) && !waiting.any(is_essential) {
+    let fails_alone = !is_essential(container) || positive(container.start_timeout).is_some();
+    if holds_up && fails_alone && !waiting.any(is_essential) {
         verdict.note(DeviationCode::InitExtraBlock, place());
     }
     if matches!(role, Some(Role::Sidecar { .. })) && restart(container).is_none() {
         verdict.note(DeviationCode::SidecarRestarts, place());
     }
-    if role == Some(&Role::Main) && order.edges.iter().any(|edge| edge.target == index) {
+    let lends_volumes = containers
+        .iter()
+        .flat_map(|other| &other.volumes_from)
+        .any(|from| from.source_container.as_ref() == Some(&container.name));
+    if role == Some(&Role::Main) && (lends_volumes || order.edges.iter().any(|edge| edge.target == index)) {
         verdict.note(DeviationCode::StopOrderLost, place());
     }
 }

@@ -306,7 +306,7 @@ pub const MEMBERS: &[Member] = &[
     mapped("containerDefinitions[].mountPoints[].readOnly", "`volumeMounts`"),
     deviates(
         "containerDefinitions[].volumesFrom[].sourceContainer",
-        &[ImageVolumesNotShared],
+        &[ImageVolumesNotShared, StopOrderLost],
         "the other container's `volumeMounts`",
     ),
     mapped("containerDefinitions[].volumesFrom[].readOnly", "`readOnly` of these"),

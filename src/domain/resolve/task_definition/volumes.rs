@@ -80,13 +80,20 @@ pub(super) fn refused(spec: &TaskDefinitionSpec) -> Vec<Problem> {
             if docker.autoprovision == Some(true) && docker.scope != Some(Scope::Shared) {
                 problem("dockerVolumeConfiguration.autoprovision", "is for the scope shared; remove it".to_owned());
             }
-            if docker_volumes::source(&volume.name, docker).is_none() {
-                let message = format!(
-                    "is none of these, all of the driver local and without ro: no driverOpts; type tmpfs; type nfs with addr in o and \
-                     :/path in device; type none with bind in o and /path in device; {}",
-                    map()
-                );
-                problem("dockerVolumeConfiguration", message);
+            match docker_volumes::source(&volume.name, docker).map(|(source, _)| source) {
+                None => {
+                    let message = format!(
+                        "is none of these, all of the driver local and without ro: no driverOpts; type tmpfs; type nfs with addr in o and \
+                         :/path in device; type none with bind in o and /path in device; {}",
+                        map()
+                    );
+                    problem("dockerVolumeConfiguration", message);
+                }
+                Some(VolumeSource::HostPath(path)) if has_parent(&path) => {
+                    let message = format!("{path:?} goes up by ..; write where it leads to, or {}", map());
+                    problem("dockerVolumeConfiguration.driverOpts", message);
+                }
+                Some(_) => {}
             }
         }
         if let Some(efs) = &volume.efs_volume_configuration {
@@ -131,7 +138,7 @@ fn has_source(volume: &Volume) -> bool {
 }
 
 /// Whether a path goes up, which Kubernetes lets no path of a node do.
-pub(super) fn has_parent(path: &str) -> bool {
+fn has_parent(path: &str) -> bool {
     path.split('/').any(|part| part == "..")
 }
 

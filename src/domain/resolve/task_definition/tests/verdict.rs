@@ -309,7 +309,7 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
         ),
         (
             app(&json!({"volumesFrom": [{"sourceContainer": "b"}]}), &[("b", none())], &awsvpc),
-            &["c[app].volumesFrom[0] ImageVolumesNotShared"],
+            &["c[app].volumesFrom[0] ImageVolumesNotShared", "c[b] StopOrderLost"],
         ),
         (
             app(

@@ -52,10 +52,18 @@ fn volumes_that_no_pod_has_are_refused() {
         (
             volume(json!({
                 "name": "a",
-                "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1", "device": "10.0.0.1:/../a"}},
+                "dockerVolumeConfiguration": {"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1", "device": "a"}},
             })),
             "volumes[a].dockerVolumeConfiguration",
             ":/path in device",
+        ),
+        (
+            volume(json!({
+                "name": "a",
+                "dockerVolumeConfiguration": {"driverOpts": {"type": "none", "o": "bind", "device": "/srv/../a"}},
+            })),
+            "volumes[a].dockerVolumeConfiguration.driverOpts",
+            "goes up by ..",
         ),
         (
             volume(json!({"name": "a", "host": {"sourcePath": "/srv/../a"}})),

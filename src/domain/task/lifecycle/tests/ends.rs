@@ -82,7 +82,8 @@ fn an_end_that_the_kubelet_has_already_made_good_is_recorded_as_it_was() {
     };
     let app = || ContainerFact { state: ContainerState::Running { since: day(1).ok() }, ..running("app", true, true) };
     let back_off = ContainerState::Waiting { reason: Some("CrashLoopBackOff".to_owned()), message: None };
-    for state in [ContainerState::Running { since: day(12).ok() }, back_off] {
+    let second = ContainerEnd::Exited { code: 0, reason: None, started_at: day(12).ok(), at: day(12).ok() };
+    for state in [ContainerState::Running { since: day(12).ok() }, back_off, ContainerState::Ended(second)] {
         let TaskState::Stopped(record) = TaskState::of(&pod(true, vec![again(state), app()])) else {
             panic!("an essential container has ended");
         };
@@ -133,7 +134,9 @@ fn a_task_that_is_evicted_for_what_it_has_written_itself_has_ended_by_itself() {
         let of_itself = (StopCode::EssentialContainerExited, true);
         assert_eq!(evicted(message, vec![exited("app", true, 137)]), of_itself, "{message}");
         let before_it_ran = (StopCode::TaskFailedToStart, true);
-        assert_eq!(evicted(message, vec![failing("app", true, "PodInitializing")]), before_it_ran, "{message}");
+        let init = ContainerFact { role: ContainerRole::Init, ..exited("migrate", false, 0) };
+        let waits = failing("app", true, "PodInitializing");
+        assert_eq!(evicted(message, vec![init, waits]), before_it_ran, "{message}");
     }
     let short = "The node was low on resource: memory. ";
     assert_eq!(evicted(short, vec![exited("app", true, 137)]), (StopCode::TerminationNotice, false));
@@ -191,4 +194,26 @@ fn a_container_with_a_restart_policy_ends_the_task_only_by_an_exit_that_is_not_f
         let state = TaskState::of(&pod(false, vec![running("web", true, true), other]));
         assert!(matches!(state, TaskState::Running(_)), "{sentence}, not essential");
     }
+}
+
+#[test]
+fn a_task_that_outlasts_its_health_checks_beside_a_container_that_has_finished_had_passed_them() {
+    let at = |second: i64| Timestamp::from_second(second).ok();
+    let ended = |name, essential, seconds| {
+        let end = ContainerEnd::Exited { code: 1, reason: None, started_at: at(0), at: at(seconds) };
+        ContainerFact { state: ContainerState::Ended(end), ..running(name, essential, false) }
+    };
+    let died_early = |other: i64, app: i64| {
+        let seen = PodStatus {
+            phase: PodPhase::Ended,
+            ready_changed_at: at(0),
+            health_check_deadline: Some(SignedDuration::from_secs(108)),
+            ..pod(false, vec![ended("migrate", false, other), ended("app", true, app)])
+        };
+        let TaskState::Stopped(record) = TaskState::of(&seen) else { panic!("it has ended") };
+        record.died_early(HealthPeriods { healthy_after: SignedDuration::from_secs(40), grace: SignedDuration::ZERO })
+    };
+    assert!(!died_early(5, 864_000), "it ran for ten days");
+    assert!(died_early(5, 100), "its checks may have failed");
+    assert!(died_early(864_001, 864_000), "its pod could be Ready, and never was");
 }

@@ -206,47 +206,43 @@ fn failing(name: &str, essential: bool, reason: &str) -> ContainerFact {
     ContainerFact { state, started: false, ..running(name, essential, false) }
 }
 
-#[test]
-fn a_container_that_has_run_and_is_to_run_again_keeps_no_task_from_running() {
-    for reason in ["ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "RunContainerError"] {
-        for role in [ContainerRole::Main, ContainerRole::Init] {
-            let again = |essential| ContainerFact {
-                role,
-                restarts: 1,
-                last_end: Some(exit(1)),
-                restart: Some(RestartPolicy { ignored_exit_codes: Vec::new(), restart_attempt_period: 60 }),
-                ..failing("log", essential, reason)
-            };
-            let runs = || running("app", true, true);
-            assert!(healthy(&pod(false, vec![runs(), again(false)])), "{reason}");
-            let essential = TaskState::of(&pod(false, vec![runs(), again(true)]));
-            assert!(matches!(essential, TaskState::Running(Checks { passing: false, .. })), "{reason}");
-        }
-    }
-    let sidecar =
-        ContainerFact { role: ContainerRole::Init, last_end: Some(exit(1)), ..failing("proxy", false, "ErrImagePull") };
-    let waits = failing("app", true, "PodInitializing");
-    let starting = PodStatus { phase: PodPhase::Pending, ..pod(false, vec![sidecar, waits]) };
-    assert!(matches!(TaskState::of(&starting), TaskState::Pending { failing: Some(_) }), "others wait for it");
+/// A container that ran, has ended, and that the kubelet tries in vain to start again.
+fn failing_again(name: &str, essential: bool, reason: &str) -> ContainerFact {
+    let restart = Some(RestartPolicy { ignored_exit_codes: Vec::new(), restart_attempt_period: 60 });
+    ContainerFact { restarts: 1, last_end: Some(exit(1)), restart, ..failing(name, essential, reason) }
 }
 
 #[test]
-fn a_task_goes_on_without_a_container_that_is_not_essential_and_cannot_be_started() {
-    let starting = |containers| PodStatus { phase: PodPhase::Pending, ..pod(false, containers) };
-    let runs = |ready| running("app", true, ready);
-    for reason in ["InvalidImageName", "ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError"] {
-        let metrics = || failing("metrics", false, reason);
-        assert!(healthy(&starting(vec![runs(true), metrics()])), "{reason}");
-        assert!(!healthy(&starting(vec![runs(false), metrics()])), "{reason}, beside one that is not healthy");
-
-        let waits = failing("app", true, "ContainerCreating");
-        let state = TaskState::of(&starting(vec![metrics(), waits]));
-        assert_eq!(state, TaskState::Pending { failing: None }, "{reason}: the essential one is yet to start");
-
-        let sidecar = ContainerFact { role: ContainerRole::Init, ..metrics() };
-        let state = TaskState::of(&starting(vec![sidecar, failing("app", true, "PodInitializing")]));
-        assert!(matches!(state, TaskState::Pending { failing: Some(_) }), "{reason}: others wait for it");
+fn a_container_that_is_not_essential_and_has_run_keeps_no_task_from_running() {
+    let runs = || running("app", true, true);
+    for reason in
+        ["ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "RunContainerError", "CrashLoopBackOff"]
+    {
+        for role in [ContainerRole::Main, ContainerRole::Init] {
+            let again = ContainerFact { role, ..failing_again("log", false, reason) };
+            assert!(healthy(&pod(false, vec![runs(), again])), "{reason}");
+        }
+        let none = ContainerEnd::CannotStart { message: None, at: None };
+        let no_command = ContainerFact { last_end: Some(none), ..failing_again("log", false, reason) };
+        assert!(healthy(&pod(false, vec![runs(), no_command])), "{reason}, as it cannot be started");
     }
-    let pulling = starting(vec![runs(true), failing("metrics", false, "ContainerCreating")]);
-    assert_eq!(TaskState::of(&pulling), TaskState::Pending { failing: None }, "it may start yet");
+}
+
+#[test]
+fn what_has_to_run_and_cannot_be_started_fails_the_start_of_its_task() {
+    let pending = |containers| PodStatus { phase: PodPhase::Pending, ..pod(false, containers) };
+    let runs = || running("app", true, true);
+    let init = |container| ContainerFact { role: ContainerRole::Init, ..container };
+    let waits = || failing("app", true, "PodInitializing");
+    let reason = "ImagePullBackOff";
+    for (sentence, seen) in [
+        ("an essential one", pending(vec![runs(), failing("web", true, reason)])),
+        ("an essential one that has run before", pod(false, vec![runs(), failing_again("web", true, reason)])),
+        ("one that has never run, though it is not essential", pending(vec![runs(), failing("log", false, reason)])),
+        ("one that others wait for", pending(vec![init(failing("proxy", false, reason)), waits()])),
+        ("one that they wait for again", pending(vec![init(failing_again("proxy", false, reason)), waits()])),
+    ] {
+        let TaskState::Pending { failing: Some(failing) } = TaskState::of(&seen) else { panic!("{sentence}: it runs") };
+        assert_eq!(failing.kind, StartFailureKind::CannotPull, "{sentence}");
+    }
 }
