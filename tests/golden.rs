@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 
 use longshore::api::names::{DeploymentId, RevisionName, TaskKey, Uid};
@@ -73,13 +74,13 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
     let is_older = definition.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("-on-1-33"));
     let definition = resolve(&spec, if is_older { Features::of_version(33) } else { Features::ALL }).unwrap();
-    let mut pod = pod::build(
+    let secrets = task_secrets::find(&definition.secrets, Some(&cluster())).unwrap();
+    let (images, secrets) = (Vec::new().into(), Arc::new(secrets));
+    pod::build(
         &definition,
         &owner,
-        &Start { key, revision, images: Vec::new().into(), node: None, zone: None, on_freed_place: false },
-    );
-    pod::secrets::add(&mut pod, &task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
-    pod
+        &Start { key, revision, images, secrets, node: None, zone: None, on_freed_place: false },
+    )
 }
 
 /// What the cluster of the service says of where AWS's secrets and files are.

@@ -17,24 +17,24 @@ use crate::domain::secrets::task_secrets::{TaskSecrets, find};
 use crate::shell::Context;
 use crate::shell::secrets::{Maker, Pace};
 
-/// Looks at what the tasks take from, and enters into the service what follows from it. What comes out is what the pods name.
+/// Looks at what the tasks take from, and enters into the service what follows from it.
 pub(super) async fn observe(
     context: &Context,
     object: &Service,
     uid: &Uid,
     service: &mut ResolvedService,
     definitions: &BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
-) -> BTreeMap<RevisionName, TaskSecrets> {
+) {
     let uses = uses(context, object, service, definitions);
     let recorded = object.status.as_ref().map(|status| status.derived_secrets.as_slice()).unwrap_or_default();
     if uses.is_empty() && recorded.is_empty() {
         context.caches.secrets.remove_service(uid);
-        return BTreeMap::new();
+        return;
     }
     let namespace = object.namespace().unwrap_or_default();
-    let deployed = object.status.iter().flat_map(ServiceStatus::revisions);
+    let deployed = object.status.iter().flat_map(ServiceStatus::prepared_revisions);
     let in_use: BTreeSet<RevisionName> = deployed.chain(context.caches.tasks.revisions(uid)).collect();
-    let all = || uses.values().filter_map(|uses| uses.as_ref().ok());
+    let all = || uses.values().filter_map(|uses| uses.as_deref().ok());
     let derived: BTreeSet<&Derived> = all().flat_map(|secrets| &secrets.derived).collect();
     let sources = look_at_sources(context, uid, &namespace, all(), &derived).await;
     let names = derived.iter().map(|derived| (derived.name(), source_version(derived, &sources)));
@@ -59,7 +59,6 @@ pub(super) async fn observe(
     };
     context.caches.secrets.wait(uid, &namespace, plan.awaited.clone(), pace);
     plan.enter(service, deploy_on_change);
-    uses.into_iter().filter_map(|(revision, uses)| Some((revision, uses.ok()?))).collect()
 }
 
 /// What makes and gives up objects for a service.
@@ -67,7 +66,7 @@ pub(super) fn maker<'a>(context: &'a Context, namespace: &'a str, service: &'a s
     Maker { client: &context.client, index: &context.caches.secrets, namespace, service, uid }
 }
 
-/// What the revisions take that the service may have to start, by the cluster that it runs in.
+/// What the revisions take that the service is to start, or has to be able to at any moment, by the cluster that it runs in.
 fn uses(
     context: &Context,
     object: &Service,
@@ -75,7 +74,7 @@ fn uses(
     definitions: &BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
 ) -> Uses {
     let target = service.target.iter().map(|target| target.revision.clone());
-    let deployed = object.status.iter().flat_map(ServiceStatus::revisions);
+    let deployed = object.status.iter().flat_map(ServiceStatus::prepared_revisions);
     let started: BTreeSet<RevisionName> = target.chain(deployed).collect();
     let taking =
         definitions.iter().filter(|(name, definition)| started.contains(name) && !definition.secrets.0.is_empty());
@@ -84,7 +83,8 @@ fn uses(
         return Uses::new();
     }
     let cluster = cluster(context, object);
-    taking.into_iter().map(|(name, definition)| (name.clone(), find(&definition.secrets, cluster.as_ref()))).collect()
+    let found = |definition: &ResolvedTaskDefinition| find(&definition.secrets, cluster.as_ref()).map(Arc::new);
+    taking.into_iter().map(|(name, definition)| (name.clone(), found(definition))).collect()
 }
 
 fn cluster(context: &Context, object: &Service) -> Option<ClusterKubernetes> {

@@ -9,7 +9,10 @@ use crate::api::conditions::own_conditions;
 use crate::api::names::RevisionName;
 use crate::api::nulls::empty_if_null;
 use crate::api::other_versions::{known_items, none_if_unknown};
-use crate::api::{Deployment, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask, ZoneRebalancing};
+use crate::api::{
+    Deployment, DeploymentState, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask,
+    ZoneRebalancing,
+};
 
 /// What the operator reports of a service.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
@@ -67,10 +70,29 @@ impl ServiceStatus {
     /// The revisions that the service may have to start a task of without its spec naming them: those of its deployments, and the
     /// one that it would roll back to.
     pub fn revisions(&self) -> impl Iterator<Item = RevisionName> + '_ {
-        let deployments = self.deployments.iter().map(|deployment| &deployment.task_definition);
-        let completed = |past: &&ServiceDeployment| past.status == ServiceDeploymentStatus::Successful;
-        let way_back = self.service_deployments.iter().find(completed).map(|past| &past.task_definition);
-        deployments.chain(way_back).filter_map(|name| name.parse().ok())
+        self.deployed().chain(self.way_back())
+    }
+
+    /// Those of them whose tasks have to find all that they take at any moment. From a deployment that has completed only a person
+    /// goes back: what the tasks of the one before it take is given up, and made anew then.
+    pub fn prepared_revisions(&self) -> impl Iterator<Item = RevisionName> + '_ {
+        let is_primary = |past: &&ServiceDeployment| Some(past.id.as_str()) == self.primary();
+        let primary = self.service_deployments.iter().find(is_primary);
+        let has_completed = primary.is_some_and(|past| past.status == ServiceDeploymentStatus::Successful);
+        self.deployed().chain(self.way_back().filter(|_| !has_completed))
+    }
+
+    fn deployed(&self) -> impl Iterator<Item = RevisionName> + '_ {
+        self.deployments.iter().filter_map(|deployment| deployment.task_definition.parse().ok())
+    }
+
+    fn way_back(&self) -> Option<RevisionName> {
+        ServiceDeployment::way_back(&self.service_deployments, self.primary())?.task_definition.parse().ok()
+    }
+
+    fn primary(&self) -> Option<&str> {
+        let primary = self.deployments.iter().find(|deployment| deployment.status == DeploymentState::Primary);
+        primary.map(|primary| primary.id.as_str())
     }
 }
 
@@ -96,4 +118,69 @@ pub struct ServiceEvent {
     pub created_at: Time,
     /// What happened.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A service that runs `web:N` in its nth deployment, with the PRIMARY one first.
+    fn status(deployments: &[i64], history: &[(i64, &str)]) -> ServiceStatus {
+        let id = |number: &i64| format!("ecs-svc/{number}");
+        let deployment = |(place, number): (usize, &i64)| -> Value {
+            json!({
+                "id": id(number), "status": if place == 0 { "PRIMARY" } else { "ACTIVE" }, "ordinal": number,
+                "taskDefinition": format!("web:{number}"), "desiredCount": 1, "pendingCount": 0, "runningCount": 1,
+                "failedTasks": 0, "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+            })
+        };
+        let past = |(number, status): &(i64, &str)| -> Value {
+            json!({
+                "id": id(number), "ordinal": number, "taskDefinition": format!("web:{number}"), "status": status,
+                "createdAt": "2026-01-01T00:00:00Z", "requestedTaskCount": 1, "runningTaskCount": 1, "failedTaskCount": 0,
+            })
+        };
+        let deployments: Vec<Value> = deployments.iter().enumerate().map(deployment).collect();
+        let history: Vec<Value> = history.iter().map(past).collect();
+        serde_json::from_value(json!({ "deployments": deployments, "serviceDeployments": history })).unwrap()
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_most_recent_deployment_that_completed_and_was_another_one() {
+        for (sentence, deployments, history, may_start, prepared) in [
+            ("of a service that was never deployed, nowhere", &[][..], &[][..], &[][..], &[][..]),
+            ("nor from the first deployment", &[1], &[(1, "SUCCESSFUL")], &[1], &[1]),
+            (
+                "from one that is in progress, to the last one that completed",
+                &[3],
+                &[(3, "IN_PROGRESS"), (2, "SUCCESSFUL"), (1, "SUCCESSFUL")],
+                &[3, 2],
+                &[3, 2],
+            ),
+            (
+                "from one that has completed, which only a person leaves, to the one before it",
+                &[3],
+                &[(3, "SUCCESSFUL"), (2, "SUCCESSFUL"), (1, "SUCCESSFUL")],
+                &[3, 2],
+                &[3],
+            ),
+            ("not to one that failed", &[3], &[(3, "SUCCESSFUL"), (2, "STOPPED"), (1, "SUCCESSFUL")], &[3, 1], &[3]),
+            (
+                "and what is left of older ones is kept up",
+                &[3, 2],
+                &[(3, "IN_PROGRESS"), (2, "STOPPED"), (1, "SUCCESSFUL")],
+                &[3, 2, 1],
+                &[3, 2, 1],
+            ),
+        ] {
+            let status = status(deployments, history);
+            let numbers = |revisions: &mut dyn Iterator<Item = RevisionName>| -> Vec<i64> {
+                revisions.map(|revision| revision.number).collect()
+            };
+            assert_eq!(numbers(&mut status.revisions()), may_start, "{sentence}");
+            assert_eq!(numbers(&mut status.prepared_revisions()), prepared, "{sentence}: what they take is there");
+        }
+    }
 }

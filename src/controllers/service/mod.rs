@@ -23,7 +23,6 @@ use crate::domain::facts::{NodeTasks, ServiceTasks};
 use crate::domain::pod::ServiceOwner;
 use crate::domain::resolve::service::{ResolvedService, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
-use crate::domain::secrets::task_secrets::TaskSecrets;
 use crate::domain::service::{self, Action, EventKind, Nodes, Start, Telling};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
@@ -55,8 +54,6 @@ pub struct Seen {
     tasks: ServiceTasks,
     /// What can be started, by revision.
     definitions: BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
-    /// What their tasks take from Secrets and ConfigMaps.
-    secrets: BTreeMap<RevisionName, TaskSecrets>,
     nodes: Arc<Nodes>,
     node_tasks: BTreeMap<String, NodeTasks>,
     /// Whether the service waits for the watch to show a revision.
@@ -112,7 +109,7 @@ impl Reconciler for Services {
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let definitions = definitions.collect();
-        let secrets = secrets::observe(context, object, &uid, &mut service, &definitions).await;
+        secrets::observe(context, object, &uid, &mut service, &definitions).await;
         let nodes = context.caches.nodes.nodes();
         let node_tasks = if service.looks_at_node_tasks() {
             context.caches.tasks.on_nodes(|namespace, name| task_group(context, namespace, name))
@@ -120,7 +117,7 @@ impl Reconciler for Services {
             BTreeMap::new()
         };
         let (tasks, waits_for_watch) = (context.caches.tasks.of(&uid), references.unobserved.is_some());
-        Seen { uid, service, tasks, definitions, secrets, nodes, node_tasks, waits_for_watch }
+        Seen { uid, service, tasks, definitions, nodes, node_tasks, waits_for_watch }
     }
 
     fn plan(object: &Service, status: &ServiceStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ServiceStatus> {

@@ -34,8 +34,10 @@ pub(super) fn look_up(context: &Context, object: &Service) -> (References, Defin
 
     let mut references = References { cluster, latest: None, pinned: None, running: None, unobserved: None };
     let mut definitions = Definitions::new();
-    for guard in context.caches.revisions.state() {
-        let Some((name, revision)) = revision_in(&guard, namespace.as_deref()) else { continue };
+    let define = |revision| context.caches.definitions.of(revision, &context.caches.revisions, context.features);
+    let mut latest = None;
+    let revisions = context.caches.revisions.state();
+    for (name, revision) in revisions.iter().filter_map(|guard| revision_in(guard, namespace.as_deref())) {
         let (is_running, is_latest) =
             (running.as_ref() == Some(&name), is_newer_in(&name, named.as_ref(), references.latest.as_ref()));
         let is_pinned = matches!(&named, Some(TaskDefinitionName::Revision(pinned)) if *pinned == name);
@@ -48,12 +50,14 @@ pub(super) fn look_up(context: &Context, object: &Service) -> (References, Defin
         }
         if is_latest && active {
             references.latest = Some(name.clone());
+            latest = Some(revision);
         }
-        if kept.contains(&name) || is_pinned || (is_latest && active) {
-            definitions
-                .insert(name, context.caches.definitions.of(revision, &context.caches.revisions, context.features));
+        if kept.contains(&name) || is_pinned {
+            definitions.insert(name, define(revision));
         }
     }
+    // Those that were the newest on the way through the cache are nothing to the service.
+    definitions.extend(references.latest.clone().zip(latest.map(define)));
     (references, definitions)
 }
 

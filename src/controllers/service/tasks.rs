@@ -12,7 +12,7 @@ use crate::api::{Service, labels};
 use crate::controllers::LOOK_LIMIT;
 use crate::controllers::service::Seen;
 use crate::domain::facts::{StopCause, TaskChange};
-use crate::domain::pod::{self, ServiceOwner};
+use crate::domain::pod::ServiceOwner;
 use crate::domain::service::{Start, Stop};
 use crate::shell::Context;
 use crate::shell::cache::{Overdue, TaskPod};
@@ -146,10 +146,7 @@ impl Tasks<'_> {
         if start.zone.as_ref().is_some_and(|zone| index.is_zone_refused(service, zone)) {
             return Ok(());
         }
-        let mut pod = (self.context.build_pod)(definition, &self.owner, start);
-        if let Some(secrets) = self.seen.secrets.get(&start.revision) {
-            pod::secrets::add(&mut pod, secrets);
-        }
+        let pod = (self.context.build_pod)(definition, &self.owner, start);
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
             // A pod whose labels or annotations somebody has changed is counted as another task, or as none.

@@ -1,12 +1,14 @@
 //! What a service waits for before it starts tasks, and which objects it needs made or can give up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, short_hash};
 use crate::api::{DerivedSecret as DerivedRecord, DerivedSecretKind};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::service::ResolvedService;
+use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::resolve::value_from::Source;
 use crate::domain::secrets::content::{ContentError, PULL_SECRET};
 use crate::domain::secrets::derived::{Derived, DerivedName, ExternalSecret};
@@ -16,7 +18,7 @@ use crate::domain::secrets::task_secrets::{Needed, TaskSecrets};
 const OLD_PULL_SECRET: &str = "kubernetes.io/dockercfg";
 
 /// What the tasks of each revision take, or what the cluster does not say where to find.
-pub type Uses = BTreeMap<RevisionName, Result<TaskSecrets, Vec<Problem>>>;
+pub type Uses = BTreeMap<RevisionName, Result<Arc<TaskSecrets>, Vec<Problem>>>;
 
 /// A Secret or ConfigMap that tasks take from, as last seen. Nothing of it is a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,9 +79,9 @@ pub struct Observed<'a> {
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SecretPlan {
-    /// The revisions of which no task can be started now, and why.
-    pub waiting: BTreeMap<RevisionName, Summary>,
-    /// What has to change for these to start.
+    /// What the tasks of each revision take, once all of it is there or can be made; until then, what they wait for.
+    pub tasks: BTreeMap<RevisionName, Result<Arc<TaskSecrets>, Summary>>,
+    /// What has to change for those that wait to start.
     pub awaited: BTreeSet<Source>,
     /// What to make, or bring up to date.
     pub make: BTreeSet<Derived>,
@@ -102,14 +104,15 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
             Ok(secrets) => secrets,
             Err(problems) => {
                 let message = format!("{revision}: {}", Problem::join(problems));
-                plan.waiting.insert(revision.clone(), Summary::Reconciling(Reason::SecretNotMapped, message));
+                plan.tasks.insert(revision.clone(), Err(Summary::Reconciling(Reason::SecretNotMapped, message)));
                 continue;
             }
         };
-        if let Some(waiting) = missing(revision, secrets, seen) {
-            plan.waiting.insert(revision.clone(), waiting);
+        let tasks = missing(revision, secrets, seen).map_or_else(|| Ok(secrets.clone()), Err);
+        if tasks.is_err() {
             plan.awaited.extend(secrets.sources.keys().filter(|source| is_awaited(source, secrets, seen)).cloned());
         }
+        plan.tasks.insert(revision.clone(), tasks);
         for derived in &secrets.derived {
             let name = derived.name();
             users.entry(name.clone()).or_default().insert(revision.to_string());
@@ -155,6 +158,24 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
 }
 
 impl SecretPlan {
+    /// What a task of a revision takes, if one can be started now. Of a revision that takes something none can before that has been
+    /// looked at.
+    pub fn task_secrets(
+        &self,
+        revision: &RevisionName,
+        definition: &ResolvedTaskDefinition,
+    ) -> Option<Arc<TaskSecrets>> {
+        match self.tasks.get(revision) {
+            Some(tasks) => tasks.as_ref().ok().cloned(),
+            None => definition.secrets.0.is_empty().then(Arc::default),
+        }
+    }
+
+    /// What the tasks of a revision wait for.
+    pub fn waiting(&self, revision: &RevisionName) -> Option<&Summary> {
+        self.tasks.get(revision)?.as_ref().err()
+    }
+
     /// Enters what was found into what the service scheduler works on: what runs goes on, and what cannot start yet is waited for.
     pub fn enter(self, service: &mut ResolvedService, deploy_on_change: bool) {
         if let Ok(target) = &mut service.target {
@@ -163,7 +184,7 @@ impl SecretPlan {
                 target.content.push_str(versions);
             }
         }
-        let waiting = service.target.as_ref().ok().and_then(|target| self.waiting.get(&target.revision));
+        let waiting = service.target.as_ref().ok().and_then(|target| self.waiting(&target.revision));
         if let Some(waiting) = waiting {
             service.target = Err(waiting.clone());
         }

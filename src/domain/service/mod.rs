@@ -54,6 +54,7 @@ use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskChange, TaskF
 use crate::domain::resolve::service::{ResolvedService, Scheduling};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::secrets::derived::{Derived, DerivedName};
+use crate::domain::secrets::task_secrets::TaskSecrets;
 use bounds::Bounds;
 use daemon::DaemonNodes;
 use deployments::{Deployment, Deployments};
@@ -142,6 +143,8 @@ pub struct Start {
     pub revision: RevisionName,
     /// The images by digest, where its deployment is pinned already.
     pub images: Arc<[ContainerImage]>,
+    /// What it takes from Secrets and ConfigMaps: all of it is there, or is made before the task is.
+    pub secrets: Arc<TaskSecrets>,
     /// The node it is for, in a DAEMON service.
     pub node: Option<String>,
     /// The Availability Zone it is for, where it is started to balance the zones.
@@ -326,18 +329,17 @@ fn starts(
     let counts = std::iter::once(moves.start).chain(moves.restore.iter().copied());
     let counts: Vec<_> = deployments.iter().zip(counts).collect();
     for (deployment, count) in counts.into_iter().rev() {
-        let startable = seen.service.has_cluster
-            && seen.definitions.contains_key(&deployment.revision)
-            && !seen.service.secrets.waiting.contains_key(&deployment.revision);
-        if !startable {
-            continue;
-        }
+        let definition = seen.definitions.get(&deployment.revision).filter(|_| seen.service.has_cluster);
+        let secrets =
+            definition.and_then(|definition| seen.service.secrets.task_secrets(&deployment.revision, definition));
+        let Some(secrets) = secrets else { continue };
         let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
         let images: Arc<[ContainerImage]> = deployment.images().into();
         let start = |key| Start {
             key,
             revision: deployment.revision.clone(),
             images: images.clone(),
+            secrets: secrets.clone(),
             node: None,
             zone: None,
             on_freed_place: true,

@@ -1,6 +1,9 @@
 //! What tasks take from Secrets decides when they start, and a rotation may start a deployment that fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::json;
 
 use super::failure::with_breaker;
 use super::running;
@@ -8,12 +11,22 @@ use crate::api::conditions::{Reason, Summary};
 use crate::api::{DerivedSecret, DerivedSecretKind, ServiceDeploymentStatus, ServiceStatus};
 use crate::domain::resolve::service::ResolvedService;
 use crate::domain::secrets::plan::SecretPlan;
-use crate::domain::service::is_told_first;
+use crate::domain::secrets::task_secrets::TaskSecrets;
 use crate::domain::service::testing::{World, exited, service, web};
+use crate::domain::service::{Action, is_told_first};
 
 fn waiting(revision: i64) -> SecretPlan {
     let summary = Summary::Reconciling(Reason::SecretNotFound, "waiting for Secret db".to_owned());
-    SecretPlan { waiting: BTreeMap::from([(web(revision), summary)]), ..SecretPlan::default() }
+    SecretPlan { tasks: BTreeMap::from([(web(revision), Err(summary))]), ..SecretPlan::default() }
+}
+
+/// All is there that these revisions take.
+fn found(revisions: &[i64]) -> SecretPlan {
+    let taken = |revision: &i64| {
+        let pull_secrets = BTreeSet::from([format!("of-{revision}")]);
+        (web(*revision), Ok(Arc::new(TaskSecrets { pull_secrets, ..TaskSecrets::default() })))
+    };
+    SecretPlan { tasks: revisions.iter().map(taken).collect(), ..SecretPlan::default() }
 }
 
 /// The service moves on to `web:2`, whose Secret is not there.
@@ -43,6 +56,40 @@ fn no_task_starts_whose_secret_has_gone() {
     world.service.desired_count = 3;
     world.settle();
     assert_eq!(world.active_of(1).len(), 2);
+}
+
+/// A person goes back from a deployment that has completed, to one whose secrets nobody has looked at for long.
+#[test]
+fn a_rollback_starts_no_task_before_it_is_known_what_the_task_takes() {
+    let deploy = |world: &mut World, revision: i64| {
+        world.service = service(revision, 2, 100, 200);
+        found(&[revision]).enter(&mut world.service, false);
+        world.settle();
+    };
+    let mut world = World::new(service(1, 2, 100, 200));
+    for revision in 1..=3 {
+        let secrets = json!([{ "name": "A", "valueFrom": "k8s://secret/db/a" }]);
+        let app = json!({ "name": "app", "image": "example.com/app:1", "secrets": secrets });
+        world.define(revision, json!({ "containerDefinitions": [app] }));
+    }
+    for revision in 1..=3 {
+        deploy(&mut world, revision);
+    }
+    world.service.control.rollback = Some(world.status.deployments[0].id.parse().unwrap());
+    assert_eq!(world.step(), (0, 0), "the deployment begins");
+    assert_eq!((world.ready().0, world.status.task_definition.as_deref()), ("RollingBack", Some("web:2")));
+    assert_eq!(world.step(), (0, 0), "and goes no further on its own");
+
+    found(&[2, 3]).enter(&mut world.service, false);
+    world.show();
+    let plan = world.plan();
+    let starts = plan.actions.iter().filter_map(|action| match action {
+        Action::StartTask(start) => Some(&start.secrets.pull_secrets),
+        _ => None,
+    });
+    assert_eq!(starts.collect::<Vec<_>>(), vec![&BTreeSet::from(["of-2".to_owned()]); 2], "each with what it takes");
+    world.settle();
+    assert_eq!((world.active_of(2).len(), world.active_of(3).len()), (2, 0));
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! What goes wrong with secrets: for one revision alone, for as long as it lasts, and told.
+
+use k8s_openapi::api::core::v1::Pod;
+use longshore::api::ServiceStatus;
+use serde_json::{Value, json};
+
+use crate::judge::is_active;
+use crate::namespace::{Namespace, service};
+use crate::secrets::taking;
+
+/// A container with a variable from a key, or from a member of the document under it.
+fn secret(value_from: &str) -> Value {
+    json!({ "secrets": [{ "name": "PASSWORD", "valueFrom": value_from }] })
+}
+
+fn takes_from(pod: &Pod, name: &str) -> bool {
+    let container = serde_json::to_value(&pod.spec.as_ref().unwrap().containers[0]).unwrap();
+    container["env"][0]["valueFrom"]["secretKeyRef"]["name"] == name
+}
+
+/// Three services, since it depends on the order in which revisions come out of a cache what is known of them beforehand.
+#[tokio::test]
+async fn a_rollback_of_a_completed_deployment_starts_tasks_with_all_that_they_take() {
+    let namespace = Namespace::new("secret-back").await;
+    namespace.apply_default_cluster();
+    namespace.store("db", &[("document", r#"{"password": "old"}"#), ("password", "new")]).await;
+    let families = ["one", "two", "three"];
+    for (n, value_from) in [
+        (1, "k8s://secret/db/document#password"),
+        (2, "k8s://secret/db/document#password"),
+        (3, "k8s://secret/db/password"),
+    ] {
+        for family in families {
+            namespace.apply("TaskDefinition", family, &taking(&format!("secret-back:{n}"), &secret(value_from)));
+            namespace.apply("Service", family, &service(family, 2, 100, 200));
+        }
+        for family in families {
+            namespace.until_steady(family, &format!("{family}:{n}")).await;
+        }
+    }
+    for family in families {
+        let done = |status: &ServiceStatus| status.derived_secrets.is_empty();
+        let status = namespace.until_service(family, "what nothing runs with is given up", done).await;
+        namespace.annotate(family, &format!("ecs.longshore.dev/rollback-deployment={}", status.deployments[0].id));
+    }
+    for family in families {
+        namespace.until_reason(family, "RolledBack").await;
+        let derived = namespace.derived(family).await;
+        assert_eq!(derived.len(), 1, "{derived:?}");
+        let pods: Vec<Pod> = namespace.pods().await.into_iter().filter(is_active).collect();
+        let of_family =
+            pods.iter().filter(|pod| pod.metadata.labels.as_ref().unwrap()["ecs.longshore.dev/service"] == family);
+        let of_family: Vec<_> = of_family.collect();
+        assert_eq!(of_family.len(), 2);
+        assert!(of_family.iter().all(|pod| takes_from(pod, &derived[0])), "{of_family:#?}");
+    }
+}
