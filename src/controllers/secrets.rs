@@ -15,7 +15,9 @@ use crate::domain::secrets::derived::{Derived, DerivedName, DerivedSecret};
 use crate::domain::secrets::plan::{DerivedFact, Observed, SourceFact, Uses, plan};
 use crate::domain::secrets::task_secrets::{TaskSecrets, find};
 use crate::shell::Context;
+use crate::shell::many;
 use crate::shell::secrets::{Maker, Pace};
+use crate::shell::writer::WriteError;
 
 /// Looks at what the tasks take from, and enters into the service what follows from it.
 pub(super) async fn observe(
@@ -33,7 +35,10 @@ pub(super) async fn observe(
     }
     let namespace = object.namespace().unwrap_or_default();
     let deployed = object.status.iter().flat_map(ServiceStatus::prepared_revisions);
-    let in_use: BTreeSet<RevisionName> = deployed.chain(context.caches.tasks.revisions(uid)).collect();
+    let running = context.caches.tasks.revisions(uid);
+    let given_up = object.status.as_ref().map(ServiceStatus::given_up).unwrap_or_default();
+    let given_up = given_up.into_iter().filter(|revision| !running.contains(revision)).collect();
+    let in_use: BTreeSet<RevisionName> = deployed.chain(running).collect();
     let all = || uses.values().filter_map(|uses| uses.as_deref().ok());
     let derived: BTreeSet<&Derived> = all().flat_map(|secrets| &secrets.derived).collect();
     let sources = look_at_sources(context, uid, &namespace, all(), &derived).await;
@@ -49,7 +54,14 @@ pub(super) async fn observe(
         Some((name.clone(), secrets.derived(&context.client, &namespace, name, uid, source).await?))
     });
     let facts: BTreeMap<DerivedName, DerivedFact> = join_all(facts).await.into_iter().flatten().collect();
-    let plan = plan(&Observed { uses: &uses, in_use: &in_use, sources: &sources, derived: &facts, recorded });
+    let plan = plan(&Observed {
+        uses: &uses,
+        in_use: &in_use,
+        given_up: &given_up,
+        sources: &sources,
+        derived: &facts,
+        recorded,
+    });
 
     let deploy_on_change = object.spec.kubernetes.as_ref().and_then(|k| k.deploy_on_secret_change).unwrap_or(false);
     let pace = if plan.make.is_empty() && plan.give_up.is_empty() {
@@ -64,6 +76,30 @@ pub(super) async fn observe(
 /// What makes and gives up objects for a service.
 pub(super) fn maker<'a>(context: &'a Context, namespace: &'a str, service: &'a str, uid: &'a Uid) -> Maker<'a> {
     Maker { client: &context.client, index: &context.caches.secrets, namespace, service, uid }
+}
+
+/// Makes objects. One that cannot be made holds up the tasks that take from it, and nothing else.
+pub(super) async fn make(maker: &Maker<'_>, made: Vec<Derived>) -> Unmade {
+    let makes = made.into_iter().map(async |derived: Derived| maker.make(&derived).await.err().zip(Some(derived)));
+    let failed = many::send_each(makes).await.into_iter().flatten();
+    Unmade(failed.map(|(error, derived)| (derived, error)).collect())
+}
+
+/// The objects that could not be made, and why.
+#[derive(Debug, Default)]
+pub(super) struct Unmade(BTreeMap<Derived, WriteError>);
+
+impl Unmade {
+    /// Why there is not all that a task takes.
+    pub(super) fn of(&self, secrets: &TaskSecrets) -> Option<&WriteError> {
+        self.0.iter().find(|(derived, _)| secrets.derived.contains(*derived)).map(|(_, error)| error)
+    }
+
+    /// What there is to tell: what a person can do something about comes first.
+    pub(super) fn into_error(self) -> Option<WriteError> {
+        let (refused, others): (Vec<_>, Vec<_>) = self.0.into_values().partition(WriteError::is_refusal);
+        refused.into_iter().chain(others).next()
+    }
 }
 
 /// What the revisions take that the service is to start, or has to be able to at any moment, by the cluster that it runs in.

@@ -107,8 +107,11 @@ impl WriteError {
     /// Whether somebody does not want the object to be: a quota, a policy, or a rule of the API server. That we may write none at
     /// all is not a matter of the object; only the sentence tells the two apart.
     pub fn is_refusal(&self) -> bool {
+        let has_no_right = |message: &str| {
+            ["create", "patch", "delete"].iter().any(|verb| message.contains(&format!(" cannot {verb} resource ")))
+        };
         let is_denied = |status: &kube::core::Status| match status.code {
-            403 => !status.message.contains(" cannot create resource "),
+            403 => !has_no_right(&status.message),
             422 => true,
             // That of a webhook which gives no code.
             400 => status.message.contains(" denied the request"),
@@ -362,6 +365,11 @@ mod tests {
             ),
             (403, "pods \"web-1\" is forbidden: violates PodSecurity \"baseline:latest\": privileged", true),
             (403, "pods is forbidden: User \"longshore\" cannot create resource \"pods\" in API group \"\"", false),
+            (
+                403,
+                "secrets \"a\" is forbidden: User \"longshore\" cannot patch resource \"secrets\" in API group \"\"",
+                false,
+            ),
             (422, "Pod \"web-1\" is invalid: spec.containers[0].image: Required value", true),
             (400, "admission webhook \"policy.example.com\" denied the request", true),
             (400, "the object provided is unrecognized", false),

@@ -1,10 +1,15 @@
 //! What goes wrong with secrets: for one revision alone, for as long as it lasts, and told.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use longshore::api::ServiceStatus;
+use longshore_test_cluster::Objects;
 use serde_json::{Value, json};
 
-use crate::judge::is_active;
+use crate::failure::breaking;
+use crate::judge::{is_active, is_healthy, runs};
 use crate::namespace::{Namespace, service};
 use crate::secrets::taking;
 
@@ -54,4 +59,37 @@ async fn a_rollback_of_a_completed_deployment_starts_tasks_with_all_that_they_ta
         assert_eq!(of_family.len(), 2);
         assert!(of_family.iter().all(|pod| takes_from(pod, &derived[0])), "{of_family:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_the_api_server_refuses_holds_up_no_old_task_and_its_revision_is_rolled_back() {
+    let namespace = Namespace::new("secret-refused").await;
+    namespace.apply_default_cluster();
+    namespace.store("db", &[("document", r#"{"password": "old"}"#)]).await;
+    namespace.apply_task_definition("web", "secret-refused:1");
+    namespace.apply_service("web", 2, 100, 200);
+    namespace.until_steady("web", "web:1").await;
+    namespace.must(&["create", "quota", "few", "--hard=count/secrets=1"]);
+    namespace.must(&["wait", "--for=jsonpath={.status.used.count/secrets}=1", "quota/few"]);
+    let members = secret("k8s://secret/db/document#password");
+    namespace.apply("TaskDefinition", "web", &taking("secret-refused:2", &members));
+    let message = namespace.until_reason("web", "WriteRefused").await;
+    assert!(message.contains("creating Secret longshore-json-db-") && message.contains("exceeded quota"), "{message}");
+
+    let old = namespace.pods().await;
+    namespace.must(&["delete", "pod", "--wait=false", &old[0].name_any()]);
+    let recorder = namespace.record().await;
+    let is_restored = |pods: &Objects<Pod>| pods.values().filter(|pod| is_healthy(pod)).count() == 2;
+    recorder.until("another task of the old revision", Duration::from_secs(30), is_restored).await.unwrap();
+
+    // What is refused counts after half a minute; a change of the service is tried at once.
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    namespace.apply("Service", "web", &breaking(service("web", 2, 100, 200), true));
+    let message = namespace.until_reason("web", "RolledBack").await;
+    assert!(message.contains("web:2"), "{message}");
+    namespace.until_event("web", ("Warning", "TaskPlacementFailure"), " tasks for deployment ecs-svc/").await;
+    assert!(
+        namespace.pods().await.iter().all(|pod| runs(pod, "secret-refused:1")),
+        "no task starts without its Secret"
+    );
 }

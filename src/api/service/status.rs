@@ -1,5 +1,7 @@
 //! What the operator reports of a service.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -10,7 +12,7 @@ use crate::api::names::RevisionName;
 use crate::api::nulls::empty_if_null;
 use crate::api::other_versions::{known_items, none_if_unknown};
 use crate::api::{
-    Deployment, DeploymentState, DerivedSecret, ServiceDeployment, ServiceDeploymentStatus, StoppedTask,
+    Deployment, DeploymentState, DerivedSecret, RolloutState, ServiceDeployment, ServiceDeploymentStatus, StoppedTask,
     ZoneRebalancing,
 };
 
@@ -80,6 +82,23 @@ impl ServiceStatus {
         let primary = self.service_deployments.iter().find(is_primary);
         let has_completed = primary.is_some_and(|past| past.status == ServiceDeploymentStatus::Successful);
         self.deployed().chain(self.way_back().filter(|_| !has_completed))
+    }
+
+    /// Those whose deployments have failed, and that no other one runs: none of their tasks is started until the service changes.
+    pub fn given_up(&self) -> BTreeSet<RevisionName> {
+        let is_failed = |deployment: &&Deployment| deployment.rollout_state == Some(RolloutState::Failed);
+        let primary = self.deployments.iter().find(|deployment| deployment.status == DeploymentState::Primary);
+        let rolled_back = self.service_deployments.iter().filter(|past| past.rollback.is_some());
+        let rolled_back = rolled_back.max_by_key(|past| past.ordinal);
+        let rolled_back =
+            rolled_back.filter(|past| primary.is_some_and(|primary| primary.ordinal < past.ordinal)).into_iter();
+        let failed = primary.filter(is_failed).into_iter().map(|primary| &primary.task_definition);
+        let failed = failed.chain(rolled_back.map(|past| &past.task_definition));
+        let runs = |name: &&String| {
+            let others = self.deployments.iter().filter(|deployment| !is_failed(deployment));
+            others.into_iter().any(|deployment| deployment.task_definition == **name)
+        };
+        failed.filter(|name| !runs(name)).filter_map(|name| name.parse().ok()).collect()
     }
 
     fn deployed(&self) -> impl Iterator<Item = RevisionName> + '_ {
@@ -182,5 +201,34 @@ mod tests {
             assert_eq!(numbers(&mut status.revisions()), may_start, "{sentence}");
             assert_eq!(numbers(&mut status.prepared_revisions()), prepared, "{sentence}: what they take is there");
         }
+    }
+
+    #[test]
+    fn nothing_is_started_of_what_has_failed_until_the_service_changes() {
+        let primary = |status: &mut ServiceStatus, state: RolloutState| {
+            status.deployments[0].rollout_state = Some(state);
+        };
+        let given_up = |status: &ServiceStatus| -> Vec<i64> {
+            status.given_up().into_iter().map(|revision| revision.number).collect()
+        };
+        let mut failed = status(&[2, 1], &[(2, "STOPPED"), (1, "SUCCESSFUL")]);
+        primary(&mut failed, RolloutState::InProgress);
+        assert!(given_up(&failed).is_empty());
+        primary(&mut failed, RolloutState::Failed);
+        assert_eq!(given_up(&failed), [2], "it stays, and what is left of the one before it is kept up");
+
+        let mut back = status(&[1], &[(2, "ROLLBACK_SUCCESSFUL"), (1, "SUCCESSFUL")]);
+        let rollback = json!({ "reason": "", "startedAt": "2026-01-01T00:00:00Z", "deployment": "ecs-svc/1" });
+        back.service_deployments[0].rollback = serde_json::from_value(rollback).unwrap();
+        assert_eq!(given_up(&back), [2], "the service went back from it");
+        primary(&mut back, RolloutState::Failed);
+        assert_eq!(given_up(&back), [1, 2], "the way back failed, too");
+        primary(&mut back, RolloutState::Completed);
+        back.service_deployments[0].task_definition = "web:1".to_owned();
+        assert!(given_up(&back).is_empty(), "a rotation of secrets failed: the revision runs on with the old ones");
+
+        let mut next = status(&[3, 1], &[(3, "IN_PROGRESS"), (2, "ROLLBACK_SUCCESSFUL"), (1, "SUCCESSFUL")]);
+        next.service_deployments[1].rollback.clone_from(&back.service_deployments[0].rollback);
+        assert!(given_up(&next).is_empty(), "the service has changed");
     }
 }

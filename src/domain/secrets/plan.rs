@@ -68,6 +68,8 @@ pub struct Observed<'a> {
     pub uses: &'a Uses,
     /// The revisions that are deployed or run.
     pub in_use: &'a BTreeSet<RevisionName>,
+    /// Those that have failed and of which no task is left: nothing is made for them.
+    pub given_up: &'a BTreeSet<RevisionName>,
     /// What tasks take from.
     pub sources: &'a BTreeMap<Source, SourceFact>,
     /// What is made for them. What could not be looked at is not there.
@@ -108,16 +110,20 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
                 continue;
             }
         };
+        let is_given_up = seen.given_up.contains(revision);
         let tasks = missing(revision, secrets, seen).map_or_else(|| Ok(secrets.clone()), Err);
         if tasks.is_err() {
             plan.awaited.extend(secrets.sources.keys().filter(|source| is_awaited(source, secrets, seen)).cloned());
         }
-        plan.tasks.insert(revision.clone(), tasks);
+        // Should the service try it again, the pass after the one in which it says so makes what is missing, and starts tasks.
+        if tasks.is_err() || !is_given_up {
+            plan.tasks.insert(revision.clone(), tasks);
+        }
         for derived in &secrets.derived {
             let name = derived.name();
             users.entry(name.clone()).or_default().insert(revision.to_string());
             let current = Some(&DerivedFact::Present { owned: true, current: true });
-            if seen.derived.get(&name) != current && can_be_made(derived, seen) {
+            if !is_given_up && seen.derived.get(&name) != current && can_be_made(derived, seen) {
                 plan.make.insert(derived.clone());
             }
         }

@@ -248,16 +248,21 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     };
 
     let mut actions = stopped::actions(&view, seen.status);
+    let free_places = if daemon.is_some() { 0 } else { free_places(bounds, &view) };
+    let starts = starts(seen, &deployments, &view, &moves, free_places);
     if !seen.deleting {
-        actions.extend(seen.service.secrets.make.iter().cloned().map(Action::MakeSecret));
+        // What is missing for a deployment that fails in this very pass, and may fail for that, is made for nobody any more.
+        let is_needed = |derived: &&Derived| {
+            deployments.ended.is_none() || starts.iter().any(|start| start.secrets.derived.contains(*derived))
+        };
+        actions.extend(seen.service.secrets.make.iter().filter(is_needed).cloned().map(Action::MakeSecret));
         actions.extend(seen.service.secrets.give_up.iter().cloned().map(Action::GiveUpSecret));
     }
     let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, cause.clone()));
     actions.extend(others.map(Action::StopTask));
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
     actions.extend(healthy.map(Action::StopTask));
-    let free_places = if daemon.is_some() { 0 } else { free_places(bounds, &view) };
-    actions.extend(starts(seen, &deployments, &view, &moves, free_places).into_iter().map(Action::StartTask));
+    actions.extend(starts.into_iter().map(Action::StartTask));
     let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));
     actions.extend(evicted.map(Action::EvictTask));
 

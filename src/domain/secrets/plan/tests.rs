@@ -14,6 +14,7 @@ const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdE
 struct Scene {
     uses: Uses,
     in_use: BTreeSet<RevisionName>,
+    given_up: BTreeSet<RevisionName>,
     sources: BTreeMap<Source, SourceFact>,
     derived: BTreeMap<DerivedName, DerivedFact>,
     recorded: Vec<DerivedRecord>,
@@ -66,8 +67,8 @@ impl Scene {
     }
 
     fn plan(&self) -> SecretPlan {
-        let Self { uses, in_use, sources, derived, recorded } = self;
-        plan(&Observed { uses, in_use, sources, derived, recorded })
+        let Self { uses, in_use, given_up, sources, derived, recorded } = self;
+        plan(&Observed { uses, in_use, given_up, sources, derived, recorded })
     }
 
     /// What a revision waits for.
@@ -218,6 +219,9 @@ fn an_object_is_made_until_it_is_what_it_should_be() {
     ] {
         assert_eq!(scene(fact).plan().make.len(), makes, "{sentence}");
     }
+    let mut given_up = scene(None);
+    given_up.given_up.insert("web:1".parse().unwrap());
+    assert_eq!((given_up.plan().make.len(), given_up.plan().tasks.len()), (0, 0), "nor for what has failed");
     let invalid =
         scene(None).change("db", |db| db.makes.values_mut().for_each(|made| *made = Err(ContentError::NotCredentials)));
     assert_eq!(invalid.plan().make.len(), 0, "nothing is made of what is invalid");

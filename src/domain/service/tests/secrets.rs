@@ -6,10 +6,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::failure::with_breaker;
-use super::running;
+use super::{primary, running};
 use crate::api::conditions::{Reason, Summary};
-use crate::api::{DerivedSecret, DerivedSecretKind, ServiceDeploymentStatus, ServiceStatus};
+use crate::api::{
+    DerivedSecret as DerivedRecord, DerivedSecretKind, SecretMappingKind, ServiceDeploymentStatus, ServiceStatus,
+};
 use crate::domain::resolve::service::ResolvedService;
+use crate::domain::resolve::value_from::Source;
+use crate::domain::secrets::derived::{Derived, DerivedSecret, Form};
 use crate::domain::secrets::plan::SecretPlan;
 use crate::domain::secrets::task_secrets::TaskSecrets;
 use crate::domain::service::testing::{World, exited, service, web};
@@ -92,15 +96,34 @@ fn a_rollback_starts_no_task_before_it_is_known_what_the_task_takes() {
     assert_eq!((world.active_of(2).len(), world.active_of(3).len()), (2, 0));
 }
 
+/// That the API server does not take it may be why the deployment fails.
+#[test]
+fn nothing_is_made_any_more_for_a_deployment_that_fails() {
+    let makes = |world: &World| {
+        let plan = world.plan();
+        plan.actions.iter().filter(|action| matches!(action, Action::MakeSecret(_))).count()
+    };
+    let mut world = running(2, 100, 200);
+    world.service = with_breaker(service(2, 2, 100, 200), true);
+    let db = Source { kind: SecretMappingKind::Secret, name: "db".to_owned() };
+    let secret = DerivedSecret { source: db, key: "file".to_owned(), form: Form::EnvironmentFile };
+    let make = BTreeSet::from([Derived::Secret(secret)]);
+    SecretPlan { make, ..SecretPlan::default() }.enter(&mut world.service, false);
+    world.status = world.plan().status;
+    assert_eq!(makes(&world), 1);
+    world.service.control.rollback = Some(primary(&world));
+    assert_eq!(makes(&world), 0);
+}
+
 #[test]
 fn what_is_made_stands_in_status_before_it_is_made() {
-    let derived = |name: &str, of: &str| DerivedSecret {
+    let derived = |name: &str, of: &str| DerivedRecord {
         kind: DerivedSecretKind::Secret,
         name: name.to_owned(),
         task_definitions: vec![of.to_owned()],
     };
     let status =
-        |derived: &[DerivedSecret]| ServiceStatus { derived_secrets: derived.to_vec(), ..ServiceStatus::default() };
+        |derived: &[DerivedRecord]| ServiceStatus { derived_secrets: derived.to_vec(), ..ServiceStatus::default() };
     for (sentence, before, after, expected) in [
         ("something is made", vec![], vec![derived("a", "web:1")], true),
         ("nothing more is made", vec![derived("a", "web:1")], vec![derived("a", "web:1")], false),
