@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures::future::join_all;
 use kube::ResourceExt;
 
-use crate::api::names::{RevisionName, Uid, cluster_name};
-use crate::api::{ClusterKubernetes, Service, ServiceStatus};
+use crate::api::names::{RevisionName, Uid};
+use crate::api::{Service, ServiceStatus};
+use crate::controllers::service::with_cluster;
 use crate::domain::resolve::service::ResolvedService;
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::resolve::value_from::Source;
@@ -118,18 +119,9 @@ fn uses(
     if taking.is_empty() {
         return Uses::new();
     }
-    let cluster = cluster(context, object);
+    let cluster = with_cluster(context, object, |cluster| cluster.and_then(|cluster| cluster.spec.kubernetes.clone()));
     let found = |definition: &ResolvedTaskDefinition| find(&definition.secrets, cluster.as_ref()).map(Arc::new);
     taking.into_iter().map(|(name, definition)| (name.clone(), found(definition))).collect()
-}
-
-fn cluster(context: &Context, object: &Service) -> Option<ClusterKubernetes> {
-    let name = cluster_name(object.spec.cluster.as_deref());
-    let clusters = context.caches.clusters.state();
-    let mut clusters = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
-    clusters
-        .find(|cluster| cluster.metadata.namespace == object.metadata.namespace && cluster.cluster_name() == name)
-        .and_then(|cluster| cluster.spec.kubernetes.clone())
 }
 
 async fn look_at_sources<'a>(

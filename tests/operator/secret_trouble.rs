@@ -93,3 +93,30 @@ async fn a_secret_that_the_api_server_refuses_holds_up_no_old_task_and_its_revis
         "no task starts without its Secret"
     );
 }
+
+/// Several of these, since their order in a cache is chance.
+#[tokio::test]
+async fn a_cluster_whose_name_another_has_already_supplies_no_secrets_and_no_roles() {
+    let namespace = Namespace::new("secret-cluster").await;
+    let (arn, role) =
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf", "arn:aws:iam::123456789012:role/web");
+    let mapped = |name: &str| json!({ "secretMappings": [{ "from": arn, "name": name, "key": "password" }] });
+    namespace.apply("Cluster", "default", &json!({ "kubernetes": mapped("db") }));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for other in ["a", "b", "c", "d", "e"] {
+        let mut kubernetes = mapped(other);
+        kubernetes["roleMappings"] = json!([{ "roleArn": role, "serviceAccountName": other }]);
+        namespace.apply("Cluster", other, &json!({ "clusterName": "default", "kubernetes": kubernetes }));
+        namespace.must(&["create", "serviceaccount", other]);
+        namespace.store(other, &[("password", "of another")]).await;
+    }
+    namespace.store("db", &[("password", "its own")]).await;
+    let mut definition = taking("secret-cluster:1", &secret(arn));
+    definition["taskRoleArn"] = json!(role);
+    namespace.apply("TaskDefinition", "web", &definition);
+    namespace.apply_service("web", 1, 100, 200);
+    namespace.until_steady("web", "web:1").await;
+    let pod = namespace.pods().await.remove(0);
+    assert!(takes_from(&pod, "db"), "{pod:#?}");
+    assert_eq!(pod.spec.unwrap().service_account_name.as_deref(), Some("default"));
+}

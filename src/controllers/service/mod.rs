@@ -29,6 +29,7 @@ use crate::shell::Context;
 use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::many;
 use crate::shell::writer::WriteError;
+pub(super) use references::with_cluster;
 use references::{look_up, service_accounts, unobserved};
 use tasks::{Tasks, look_for_overdue};
 
