@@ -274,7 +274,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         view: &view,
         bounds,
         phase,
-        held: &moves.held,
+        moves: &moves,
         rebalancing: rebalancing.as_ref(),
         avoided: &avoided,
         unrecorded: &unrecorded,

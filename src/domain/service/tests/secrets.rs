@@ -62,6 +62,65 @@ fn no_task_starts_whose_secret_has_gone() {
     assert_eq!(world.active_of(1).len(), 2);
 }
 
+/// What is missing of `web:1`, as a person reads it.
+const MISSING: &str = "; waiting for Secret db";
+
+#[test]
+fn what_the_tasks_wait_for_is_told_whichever_deployment_is_to_start_them() {
+    let mut back = rolled_back();
+    waiting(1).enter(&mut back.service, false);
+    back.step();
+    assert_eq!(back.ready().0, "RolledBack");
+    assert!(!back.ready().1.contains(MISSING), "nothing waits for it as long as all run");
+    back.remove(&back.active_of(1)[0].clone());
+    back.step();
+    let (reason, message) = back.ready();
+    assert_eq!((reason, message.ends_with(MISSING)), ("RollingBack", true), "the one gone back to: {message}");
+    assert!(message.contains("web:2, which failed"), "beside what has failed: {message}");
+
+    // Nothing of the new one comes to run, so the old one is kept up.
+    let mut kept_up = running(2, 100, 200);
+    kept_up.service = service(2, 2, 100, 200);
+    kept_up.step();
+    waiting(1).enter(&mut kept_up.service, false);
+    kept_up.remove(&kept_up.active_of(1)[0].clone());
+    kept_up.service.control.stop = Some(primary(&kept_up));
+    kept_up.step();
+    kept_up.step();
+    let (reason, message) = kept_up.ready();
+    assert_eq!((reason, message.ends_with(MISSING)), ("DeploymentFailed", true), "an older one: {message}");
+    assert_eq!(kept_up.active_of(1).len(), 1);
+}
+
+#[test]
+fn lines_without_effect_are_told_of_whatever_is_deployed() {
+    let left_out = |world: &mut World| {
+        let lines = |revision: i64| (web(revision), vec![format!("line {revision}")]);
+        let left_out = BTreeMap::from([lines(1), lines(2), lines(3)]);
+        SecretPlan { left_out, ..SecretPlan::default() }.enter(&mut world.service, false);
+        world.step();
+        let told = world.status.conditions.iter().find(|condition| condition.type_ == "NotImplemented").unwrap();
+        let has = |revision: &i64| told.message.contains(&format!("line {revision}"));
+        (1..=3).filter(has).collect::<Vec<_>>()
+    };
+    assert_eq!(left_out(&mut running(2, 100, 200)), [1]);
+    let mut moving = running(2, 100, 200);
+    moving.service = service(2, 2, 100, 200);
+    assert_eq!(left_out(&mut moving), [1, 2], "what is to run, and what runs until it does");
+    assert_eq!(left_out(&mut rolled_back()), [1, 2], "what the spec asks for, and what the service went back to");
+}
+
+/// `web:2` has failed, and `web:1` runs.
+fn rolled_back() -> World {
+    let mut world = running(2, 100, 200);
+    world.service = service(2, 2, 100, 200);
+    world.step();
+    world.service.control.rollback = Some(primary(&world));
+    world.settle();
+    assert_eq!((world.ready().0, world.active_of(1).len()), ("RolledBack", 2));
+    world
+}
+
 /// A person goes back from a deployment that has completed, to one whose secrets nobody has looked at for long.
 #[test]
 fn a_rollback_starts_no_task_before_it_is_known_what_the_task_takes() {
