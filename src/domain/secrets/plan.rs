@@ -57,6 +57,8 @@ pub enum DerivedFact {
         /// Whether it is known to be what it should be.
         current: bool,
     },
+    /// It was deleted, and somebody's finalizer still holds it: another one can be made once it is gone.
+    Leaving,
     /// The API server does not know its kind.
     NoKind,
 }
@@ -139,7 +141,12 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
         let still: BTreeSet<String> = record.task_definitions.iter().filter(is_in_use).cloned().collect();
         let is_gone = matches!(
             seen.derived.get(&name),
-            Some(DerivedFact::Absent | DerivedFact::NoKind | DerivedFact::Present { owned: false, .. })
+            Some(
+                DerivedFact::Absent
+                    | DerivedFact::Leaving
+                    | DerivedFact::NoKind
+                    | DerivedFact::Present { owned: false, .. }
+            )
         );
         match users.entry(name) {
             // A pod that has been started may read its Secret again, whatever the cluster says by now of where values are.
@@ -297,9 +304,10 @@ fn made<'a>(derived: &Derived, seen: &Observed<'a>) -> Option<&'a Result<Vec<usi
 }
 
 fn can_be_made(derived: &Derived, seen: &Observed<'_>) -> bool {
-    match derived {
-        Derived::External(_) => seen.derived.get(&derived.name()) != Some(&DerivedFact::NoKind),
-        Derived::Secret(_) => matches!(made(derived, seen), Some(Ok(_))),
+    match (derived, seen.derived.get(&derived.name())) {
+        (_, Some(DerivedFact::Leaving)) => false,
+        (Derived::External(_), fact) => fact != Some(&DerivedFact::NoKind),
+        (Derived::Secret(_), _) => matches!(made(derived, seen), Some(Ok(_))),
     }
 }
 

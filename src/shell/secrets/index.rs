@@ -70,6 +70,8 @@ struct Look<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
     Absent,
+    /// Deleted, and held by a finalizer.
+    Leaving,
     NoKind,
     Present {
         version: String,
@@ -149,7 +151,12 @@ impl SecretIndex {
         source: &str,
     ) -> Option<DerivedFact> {
         let key = (namespace.to_owned(), name.clone());
-        let before = remembered(&mut self.lock().derived, &key, false);
+        let before = {
+            let mut known = self.lock();
+            // What has to go before another one can be made is waited for.
+            let is_awaited = known.derived.get(&key).is_some_and(|look| look.found == Seen::Leaving);
+            remembered(&mut known.derived, &key, is_awaited)
+        };
         let seen = match before {
             Remembered::Fresh(seen) => seen,
             Remembered::Old(_) | Remembered::Nothing => {
@@ -174,6 +181,7 @@ impl SecretIndex {
         };
         Some(match seen {
             Seen::Absent => DerivedFact::Absent,
+            Seen::Leaving => DerivedFact::Leaving,
             Seen::NoKind => DerivedFact::NoKind,
             Seen::Present { version: _, owners, agrees_with } => DerivedFact::Present {
                 owned: owners.contains(service),
@@ -195,6 +203,11 @@ impl SecretIndex {
     /// An object that is made for tasks is not as it was.
     pub(super) fn changed(&self, namespace: &str, name: &DerivedName) {
         self.lock().derived.remove(&(namespace.to_owned(), name.clone()));
+    }
+
+    /// An object that is made for tasks is deleted, and not gone yet.
+    pub(super) fn leaves(&self, namespace: &str, name: &DerivedName) {
+        note(&mut self.lock().derived, (namespace.to_owned(), name.clone()), Seen::Leaving);
     }
 
     /// The API server does not know the kind of an object.
@@ -300,11 +313,15 @@ async fn look_at_derived(client: &Client, namespace: &str, name: &DerivedName) -
             read::metadata::<ExternalSecret>(&Api::namespaced(client.clone(), namespace), &name.name).await?
         }
     };
-    Ok(found.map_or(Seen::Absent, |metadata| Seen::Present {
-        version: version_of(name.kind, &metadata),
-        owners: if is_ours(&metadata) { owners(&metadata) } else { Vec::new() },
-        agrees_with: None,
-    }))
+    Ok(match found {
+        None => Seen::Absent,
+        Some(metadata) if metadata.deletion_timestamp.is_some() => Seen::Leaving,
+        Some(metadata) => Seen::Present {
+            version: version_of(name.kind, &metadata),
+            owners: if is_ours(&metadata) { owners(&metadata) } else { Vec::new() },
+            agrees_with: None,
+        },
+    })
 }
 
 /// Whether we have made an object.

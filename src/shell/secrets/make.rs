@@ -85,6 +85,10 @@ impl Maker<'_> {
         if !is_ours(&existing.metadata) {
             return Err(foreign::<Secret>(name));
         }
+        if existing.metadata.deletion_timestamp.is_some() {
+            self.index.leaves(self.namespace, name);
+            return Ok(());
+        }
         if existing.type_.as_deref() != Some(type_) {
             // Nobody can change the type of a Secret. The next pass makes it anew.
             self.delete(&api, name, &existing.metadata).await?;
@@ -122,6 +126,10 @@ impl Maker<'_> {
         if !is_ours(&existing.metadata) {
             return Err(foreign::<ExternalSecret>(name));
         }
+        if existing.metadata.deletion_timestamp.is_some() {
+            self.index.leaves(self.namespace, name);
+            return Ok(());
+        }
         if holds(&Value::Object(existing.spec.members), &spec) && owners(&existing.metadata).contains(self.uid) {
             self.index.agrees(self.namespace, name, &existing.metadata, "");
             return Ok(());
@@ -144,6 +152,10 @@ impl Maker<'_> {
             self.index.changed(self.namespace, name);
             return Ok(());
         };
+        if found.deletion_timestamp.is_some() {
+            self.index.leaves(self.namespace, name);
+            return Ok(());
+        }
         let others: Vec<&OwnerReference> =
             found.owner_references.iter().flatten().filter(|owner| owner.uid != self.uid.0).collect();
         if others.is_empty() {

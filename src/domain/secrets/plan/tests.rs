@@ -216,6 +216,7 @@ fn an_object_is_made_until_it_is_what_it_should_be() {
         ("it is another service's alone", Some(DerivedFact::Present { owned: false, current: true }), 1),
         ("its source has changed", Some(DerivedFact::Present { owned: true, current: false }), 1),
         ("it is what it should be", Some(CURRENT), 0),
+        ("it is deleted, and not gone yet", Some(DerivedFact::Leaving), 0),
     ] {
         assert_eq!(scene(fact).plan().make.len(), makes, "{sentence}");
     }
@@ -283,6 +284,14 @@ fn status_tells_of_what_is_made_before_it_is_and_until_it_is_gone() {
             vec![record(&old, &[])],
             &["web:2"],
             Some(DerivedFact::Absent),
+            vec![record(&made, &["web:2"])],
+            0,
+        ),
+        (
+            "nor as long as somebody's finalizer holds what is deleted",
+            vec![record(&old, &[])],
+            &["web:2"],
+            Some(DerivedFact::Leaving),
             vec![record(&made, &["web:2"])],
             0,
         ),
