@@ -251,7 +251,7 @@ fn is_same(one: &Values, other: &Values) -> bool {
         })
 }
 
-/// An error without the server's words where these have a value in them.
+/// An error without the server's words where these may have a value in them.
 fn withheld(error: WriteError, values: &Values) -> WriteError {
     error.withholding(|text| {
         let quotes = |value: &[u8]| {
