@@ -38,6 +38,8 @@ pub struct SourceObject {
     pub version: String,
     /// Its keys.
     pub keys: BTreeSet<String>,
+    /// Those of them that a ConfigMap has in `binaryData`: what is made for tasks can be made of them, but no kubelet finds one.
+    pub binary_keys: BTreeSet<String>,
     /// The type of a Secret.
     pub type_: Option<String>,
     /// Whether the Secrets that are derived from it can be made, by their names: the lines of a file that they leave out, or why
@@ -243,7 +245,9 @@ fn is_awaited(source: &Source, secrets: &TaskSecrets, seen: &Observed<'_>) -> bo
 }
 
 fn is_unfit(needed: &Needed, object: &SourceObject) -> bool {
-    !needed.keys.is_subset(&object.keys) || (needed.as_pull_secret && !is_pull_secret(object))
+    !needed.keys.is_subset(&object.keys)
+        || !needed.in_pods.is_disjoint(&object.binary_keys)
+        || (needed.as_pull_secret && !is_pull_secret(object))
 }
 
 fn is_pull_secret(object: &SourceObject) -> bool {
@@ -255,6 +259,13 @@ fn unfit(revision: &RevisionName, source: &Source, needed: &Needed, object: &Sou
     if !missing.is_empty() {
         let keys = missing.join(", ");
         let message = format!("waiting for {source} to have the key {keys}, which {revision} takes from it; add it");
+        return Some(Summary::Reconciling(Reason::SecretNotFound, message));
+    }
+    if let Some(key) = needed.in_pods.intersection(&object.binary_keys).next() {
+        let message = format!(
+            "waiting for {source} to have the key {key} in data, which {revision} takes from it; it is in binaryData, where no kubelet \
+             looks"
+        );
         return Some(Summary::Reconciling(Reason::SecretNotFound, message));
     }
     (needed.as_pull_secret && !is_pull_secret(object)).then(|| {

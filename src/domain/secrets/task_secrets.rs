@@ -47,6 +47,8 @@ pub struct KeyOf {
 pub struct Needed {
     /// Its keys.
     pub keys: BTreeSet<String>,
+    /// Those of them that pods name, and kubelets look for.
+    pub in_pods: BTreeSet<String>,
     /// Whether images are pulled with it as it is.
     pub as_pull_secret: bool,
 }
@@ -117,6 +119,9 @@ pub fn find(references: &SecretReferences, cluster: Option<&ClusterKubernetes>) 
     }
     for (container, name, found) in variables {
         let key = secrets.place(&members, found);
+        if let Some(needed) = secrets.sources.get_mut(&key.source) {
+            needed.in_pods.insert(key.key.clone());
+        }
         secrets.containers.entry(container.to_owned()).or_default().variables.push((name.to_owned(), key));
     }
     let pulls = pulls.into_iter().map(|(image, found)| (image, secrets.place(&members, found))).collect();

@@ -299,6 +299,7 @@ fn without_values(object: &Object, made: &[&DerivedSecret]) -> SourceObject {
     SourceObject {
         version: version(&object.metadata),
         keys: object.keys(),
+        binary_keys: object.binary_keys.clone(),
         type_: object.type_.clone(),
         makes: made.iter().filter_map(made_of).collect(),
     }

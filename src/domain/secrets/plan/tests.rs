@@ -41,6 +41,7 @@ impl Scene {
         let object = SourceObject {
             version: "uid/1".to_owned(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            binary_keys: BTreeSet::new(),
             type_: (kind == "Secret").then(|| "Opaque".to_owned()),
             makes: makes.collect(),
         };
@@ -49,7 +50,8 @@ impl Scene {
     }
 
     fn change(mut self, name: &str, change: fn(&mut SourceObject)) -> Self {
-        let Some(SourceFact::Present(object)) = self.sources.get_mut(&source("Secret", name)) else { panic!("{name}") };
+        let of_name = self.sources.iter_mut().find(|(source, _)| source.name == name);
+        let Some((_, SourceFact::Present(object))) = of_name else { panic!("{name}") };
         change(object);
         self
     }
@@ -98,6 +100,10 @@ fn store() -> Value {
     json!({ "secretStores": [{ "service": "SecretsManager", "storeRef": { "name": "aws" } }] })
 }
 
+fn in_binary_data(map: &mut SourceObject) {
+    map.binary_keys.clone_from(&map.keys);
+}
+
 const CURRENT: DerivedFact = DerivedFact::Present { owned: true, current: true };
 
 #[test]
@@ -126,6 +132,16 @@ fn a_task_starts_once_all_that_it_takes_is_there() {
         (
             "with its key it is there",
             web(&secret("k8s://secret/db/user")).there("Secret", "db", &["user", "other"]),
+            None,
+        ),
+        (
+            "no kubelet finds a key in binaryData",
+            web(&secret("k8s://configmap/db/user")).there("ConfigMap", "db", &["user"]).change("db", in_binary_data),
+            Some("Reconciling SecretNotFound: waiting for ConfigMap db to have the key user in data"),
+        ),
+        (
+            "of which a document is read and made a Secret",
+            web(&secret("k8s://configmap/db/all#user")).there("ConfigMap", "db", &["all"]).change("db", in_binary_data),
             None,
         ),
         (
