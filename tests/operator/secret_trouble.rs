@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 use longshore::api::ServiceStatus;
 use longshore_test_cluster::Objects;
@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use crate::failure::breaking;
 use crate::judge::{is_active, is_healthy, runs};
 use crate::namespace::{Namespace, service};
-use crate::secrets::taking;
+use crate::secrets::{external_secrets, taking};
+
+/// The finalizer of the External Secrets Operator.
+const HOLD: &str = r#"{"metadata": {"finalizers": ["externalsecrets.external-secrets.io/externalsecret-cleanup"]}}"#;
 
 /// A container with a variable from a key, or from a member of the document under it.
 fn secret(value_from: &str) -> Value {
@@ -119,4 +122,81 @@ async fn a_cluster_whose_name_another_has_already_supplies_no_secrets_and_no_rol
     let pod = namespace.pods().await.remove(0);
     assert!(takes_from(&pod, "db"), "{pod:#?}");
     assert_eq!(pod.spec.unwrap().service_account_name.as_deref(), Some("default"));
+}
+
+#[tokio::test]
+async fn what_others_change_in_a_secret_that_is_made_is_put_back() {
+    let namespace = Namespace::new("secret-tampered").await;
+    namespace.apply_default_cluster();
+    let rotate = async |password: &str| {
+        namespace.store("db", &[("document", &json!({ "password": password }).to_string())]).await;
+    };
+    rotate("first").await;
+    let members = secret("k8s://secret/db/document#password");
+    namespace.apply("TaskDefinition", "web", &taking("secret-tampered:1", &members));
+    namespace.apply_service("web", 1, 100, 200);
+    namespace.until_steady("web", "web:1").await;
+    let made = &namespace.derived("web").await[0];
+    let holds = async |password: &str| {
+        namespace.stored(made).await.is_some_and(|stored| stored == [("password".to_owned(), password.to_owned())])
+    };
+    let label = async || {
+        let found = namespace.api::<Secret>().get(made).await.unwrap();
+        found.labels().get("app.kubernetes.io/managed-by").map(String::as_str) == Some("longshore")
+    };
+
+    namespace.must(&["label", "secret", made, "app.kubernetes.io/managed-by-"]);
+    namespace.until_stored("its label comes back", label).await;
+
+    namespace.must(&["patch", "secret", made, "--patch", r#"{"immutable": true}"#]);
+    rotate("second").await;
+    namespace.until_stored("an immutable one is made anew", async || holds("second").await).await;
+    rotate("third").await;
+    namespace.until_stored("and follows its source again", async || holds("third").await).await;
+    namespace.until_steady("web", "web:1").await;
+}
+
+/// The External Secrets Operator puts a finalizer on its objects, and does not run.
+#[tokio::test]
+async fn an_external_secret_that_a_finalizer_holds_is_given_up_by_one_request() {
+    let namespace = Namespace::alone("secret-held").await;
+    namespace.must(&["apply", "--server-side", "--filename", &external_secrets(&namespace).to_string_lossy()]);
+    namespace.must(&["wait", "--for=condition=Established", "crd/externalsecrets.external-secrets.io"]);
+    let store = json!({ "service": "ParameterStore", "storeRef": { "name": "aws" } });
+    namespace.apply("Cluster", "default", &json!({ "kubernetes": { "secretStores": [store] } }));
+    namespace.apply("TaskDefinition", "web", &taking("secret-held:1", &secret("/prod/db")));
+    namespace.apply_service("web", 1, 100, 200);
+    namespace.until_reason("web", "SecretNotFound").await;
+    let made = namespace.derived("web").await.remove(0);
+    let exists = || namespace.kubectl(&["get", "externalsecret", &made]).status.success();
+    namespace.until_stored("it is asked for", async || exists()).await;
+    namespace.store(&made, &[("whole-value", "secret")]).await;
+    namespace.must(&["patch", "externalsecret", &made, "--type=merge", "--patch", HOLD]);
+    namespace.until_steady("web", "web:1").await;
+
+    namespace.apply_task_definition("web", "secret-held:2");
+    namespace.until_steady("web", "web:2").await;
+    let told = async || namespace.derived("web").await.is_empty();
+    namespace.until_stored("it is given up", told).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let writes = namespace.writes().await;
+    let deletes = writes.iter().filter(|write| write.resource == "externalsecrets" && write.verb == "delete");
+    assert_eq!(deletes.count(), 1, "{writes:#?}");
+
+    // Needed again while it is held, it is neither made nor changed.
+    namespace.apply("TaskDefinition", "web", &taking("secret-held:3", &secret("/prod/db")));
+    namespace.until_steady("web", "web:3").await;
+    let before = namespace.writes().await.len();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let writes = namespace.writes().await.split_off(before);
+    assert!(writes.iter().all(|write| write.resource != "externalsecrets"), "{writes:#?}");
+    namespace.must(&[
+        "patch",
+        "externalsecret",
+        &made,
+        "--type=merge",
+        "--patch",
+        r#"{"metadata": {"finalizers": null}}"#,
+    ]);
+    namespace.until_stored("once it is gone, it is asked for anew", async || exists()).await;
 }

@@ -23,7 +23,7 @@ use crate::api::{API_VERSION, DerivedSecretKind, SecretMappingKind, labels};
 use crate::domain::resolve::value_from::Source;
 use crate::domain::secrets::content::{self, Content, Values};
 use crate::domain::secrets::derived::{self, Derived, DerivedName, DerivedSecret};
-use crate::shell::secrets::index::{SecretIndex, is_ours, owners, version};
+use crate::shell::secrets::index::{SecretIndex, is_marked, is_ours, owners, version};
 use crate::shell::secrets::read::{self, ExternalSecret, ExternalSecretSpec, ReadError};
 use crate::shell::writer::{self, WriteError};
 
@@ -71,17 +71,18 @@ impl Maker<'_> {
         let target = Source { kind: SecretMappingKind::Secret, name: name.name.clone() };
         let existing = read::with_values(self.client, self.namespace, &target).await;
         let api = self.api::<Secret>();
-        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else {
-            let made_from = Derived::Secret(secret.clone()).source();
+        let made_from = Derived::Secret(secret.clone()).source();
+        let create = async || {
             let bytes = data.iter().map(|(key, value)| (key.clone(), ByteString(value.expose_secret().to_vec())));
             let made = Secret {
-                metadata: self.metadata(name, made_from),
+                metadata: self.metadata(name, made_from.clone()),
                 type_: Some(type_.to_owned()),
                 data: Some(bytes.collect()),
                 ..Secret::default()
             };
-            return self.create(&api, name, &made).await.map_err(|error| withheld(error, &data));
+            self.create(&api, name, &made).await.map_err(|error| withheld(error, &data))
         };
+        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else { return create().await };
         if !is_ours(&existing.metadata) {
             return Err(foreign::<Secret>(name));
         }
@@ -89,20 +90,21 @@ impl Maker<'_> {
             self.index.leaves(self.namespace, name);
             return Ok(());
         }
-        if existing.type_.as_deref() != Some(type_) {
-            // Nobody can change the type of a Secret. The next pass makes it anew.
+        let is_same = is_same(&existing.values, &data);
+        if existing.type_.as_deref() != Some(type_) || (existing.is_immutable && !is_same) {
+            // Nobody can change the type of a Secret, nor what an immutable one holds.
             self.delete(&api, name, &existing.metadata).await?;
-            return Ok(());
+            return create().await;
         }
-        if is_same(&existing.values, &data) && owners(&existing.metadata).contains(self.uid) {
+        let is_marked = is_marked(&existing.metadata, &made_from);
+        if is_same && is_marked && owners(&existing.metadata).contains(self.uid) {
             self.index.agrees(self.namespace, name, &existing.metadata, &source_version);
             return Ok(());
         }
         let gone = existing.values.keys().filter(|key| !data.contains_key(*key)).map(|key| (key, Value::Null));
         let kept = data.iter().map(|(key, value)| (key, json!(STANDARD.encode(value.expose_secret()))));
         let data_changes: BTreeMap<&String, Value> = gone.chain(kept).collect();
-        let owners = self.with_us(&existing.metadata);
-        let changes = json!({ "metadata": { "ownerReferences": owners }, "data": data_changes });
+        let changes = json!({ "metadata": self.marks(&existing.metadata, &made_from), "data": data_changes });
         self.merge(&api, name, &existing.metadata, changes).await.map_err(|error| withheld(error, &data))
     }
 
@@ -116,11 +118,11 @@ impl Maker<'_> {
             }
             Err(error) => return Err(unread(&name.name, &error)),
         };
-        let spec = external.spec();
+        let (spec, made_from) = (external.spec(), &external.remote_key);
         let Some(existing) = existing else {
             let members = spec.as_object().cloned().unwrap_or_default();
             let mut made = ExternalSecret::new(&name.name, ExternalSecretSpec { members });
-            made.metadata = self.metadata(name, external.remote_key.clone());
+            made.metadata = self.metadata(name, made_from.clone());
             return self.create(&api, name, &made).await;
         };
         if !is_ours(&existing.metadata) {
@@ -130,11 +132,12 @@ impl Maker<'_> {
             self.index.leaves(self.namespace, name);
             return Ok(());
         }
-        if holds(&Value::Object(existing.spec.members), &spec) && owners(&existing.metadata).contains(self.uid) {
+        let is_owned = owners(&existing.metadata).contains(self.uid) && is_marked(&existing.metadata, made_from);
+        if is_owned && holds(&Value::Object(existing.spec.members), &spec) {
             self.index.agrees(self.namespace, name, &existing.metadata, "");
             return Ok(());
         }
-        let changes = json!({ "metadata": { "ownerReferences": self.with_us(&existing.metadata) }, "spec": spec });
+        let changes = json!({ "metadata": self.marks(&existing.metadata, made_from), "spec": spec });
         self.merge(&api, name, &existing.metadata, changes).await
     }
 
@@ -228,6 +231,15 @@ impl Maker<'_> {
             controller: None,
             block_owner_deletion: None,
         }
+    }
+
+    /// What an object is to say of itself, as a change of what it says.
+    fn marks(&self, found: &ObjectMeta, made_from: &str) -> Value {
+        json!({
+            "labels": { labels::MANAGED_BY: labels::MANAGED_BY_LONGSHORE },
+            "annotations": { labels::MADE_FROM: made_from },
+            "ownerReferences": self.with_us(found),
+        })
     }
 
     fn with_us(&self, found: &ObjectMeta) -> Vec<OwnerReference> {
