@@ -80,9 +80,9 @@ pub(super) fn maker<'a>(context: &'a Context, namespace: &'a str, service: &'a s
 }
 
 /// Makes objects. One that cannot be made holds up the tasks that take from it, and nothing else.
-pub(super) async fn make(maker: &Maker<'_>, made: Vec<Derived>) -> Unmade {
-    let makes = made.into_iter().map(async |derived: Derived| maker.make(&derived).await.err().zip(Some(derived)));
-    let failed = many::send_each(makes).await.into_iter().flatten();
+pub(super) async fn make_all(maker: &Maker<'_>, wanted: Vec<Derived>) -> Unmade {
+    let writes = wanted.into_iter().map(async |derived: Derived| maker.make(&derived).await.err().zip(Some(derived)));
+    let failed = many::send_each(writes).await.into_iter().flatten();
     Unmade(failed.map(|(error, derived)| (derived, error)).collect())
 }
 

@@ -197,7 +197,7 @@ impl Reconciler for Services {
         };
         let start_at_once = async {
             // A pod whose Secret is not there yet would wait for the kubelet to try again.
-            let unmade = secrets::make(&secrets, made).await;
+            let unmade = secrets::make_all(&secrets, made).await;
             let refusal = tasks.start_all(at_once, &unmade, is_taken).await?;
             Ok::<_, WriteError>((unmade, refusal))
         };
@@ -206,11 +206,11 @@ impl Reconciler for Services {
         stopped?;
         let (unmade, refusal) = started?;
         if tasks.has_skipped() {
-            return refusal.or(unmade.into_error()).map_or(Ok(Performed::Part), Err);
+            return refusal.or_else(|| unmade.into_error()).map_or(Ok(Performed::Part), Err);
         }
         // Not one of these before all stops are through.
         let late = if uncertain() { Vec::new() } else { late };
-        let refusal = refusal.or(tasks.start_all(late, &unmade, is_taken).await?).or(unmade.into_error());
+        let refusal = refusal.or(tasks.start_all(late, &unmade, is_taken).await?).or_else(|| unmade.into_error());
         // One after the other: each changes what the disruption budgets allow.
         for stop in &evicted {
             tasks.evict(stop).await?;

@@ -250,14 +250,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     let mut actions = stopped::actions(&view, seen.status);
     let free_places = if daemon.is_some() { 0 } else { free_places(bounds, &view) };
     let starts = starts(seen, &deployments, &view, &moves, free_places);
-    if !seen.deleting {
-        // What is missing for a deployment that fails in this very pass, and may fail for that, is made for nobody any more.
-        let is_needed = |derived: &&Derived| {
-            deployments.ended.is_none() || starts.iter().any(|start| start.secrets.derived.contains(*derived))
-        };
-        actions.extend(seen.service.secrets.make.iter().filter(is_needed).cloned().map(Action::MakeSecret));
-        actions.extend(seen.service.secrets.give_up.iter().cloned().map(Action::GiveUpSecret));
-    }
+    actions.extend(of_secrets(seen, &deployments, &starts));
     let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, cause.clone()));
     actions.extend(others.map(Action::StopTask));
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
@@ -364,6 +357,19 @@ fn starts(
     }
     starts.iter_mut().take(free_places).for_each(|start| start.on_freed_place = false);
     starts
+}
+
+/// The objects to make and to give up. What is missing for a deployment that fails in this very pass, and may fail for that, is made
+/// for nobody any more.
+fn of_secrets(seen: &Observed<'_>, deployments: &Deployments, starts: &[Start]) -> Vec<Action> {
+    if seen.deleting {
+        return Vec::new();
+    }
+    let is_needed = |derived: &&Derived| {
+        deployments.ended.is_none() || starts.iter().any(|start| start.secrets.derived.contains(*derived))
+    };
+    let made = seen.service.secrets.make.iter().filter(is_needed).cloned().map(Action::MakeSecret);
+    made.chain(seen.service.secrets.give_up.iter().cloned().map(Action::GiveUpSecret)).collect()
 }
 
 /// What keeps the service from its steady state, where nothing that is under way will change it.

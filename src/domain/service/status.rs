@@ -150,7 +150,7 @@ impl Findings<'_, '_> {
         let waiting = starting.filter_map(|(deployment, _)| self.seen.service.secrets.waiting(&deployment.revision));
         let waiting: BTreeSet<&str> =
             waiting.map(Summary::message).filter(|message| *message != summary.message()).collect();
-        waiting.into_iter().fold(summary, |summary, waiting| summary.and(waiting))
+        waiting.into_iter().fold(summary, Summary::and)
     }
 
     /// What has no effect, of the service and of what its deployments take from files.
