@@ -139,13 +139,12 @@ fn pod_of(definition: &Path) -> k8s_openapi::api::core::v1::Pod {
     let key = TaskKey { deployment: DeploymentId(1_234_567_890_123_456_789), slot: 3, attempt: 2 };
     let revision = RevisionName { family: family(&spec, "").parse().unwrap(), number: 7 };
     let definition = resolve(&spec, features.unwrap_or(Features::ALL)).unwrap();
-    let mut pod = pod::build(
+    let secrets = Arc::new(task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
+    pod::build(
         &definition,
         &owner,
-        &Start { key, revision, images: images.into(), node, zone, on_freed_place: false },
-    );
-    pod::secrets::add(&mut pod, &task_secrets::find(&definition.secrets, Some(&cluster())).unwrap());
-    pod
+        &Start { key, revision, images: images.into(), secrets, node, zone, on_freed_place: false },
+    )
 }
 
 /// What the cluster of the service says of where AWS's secrets and files are.

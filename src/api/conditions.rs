@@ -158,6 +158,26 @@ pub enum Summary {
     Stalled(Reason, String),
 }
 
+impl Summary {
+    /// What it says.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Ready(_, message) | Self::Reconciling(_, message) | Self::Stalled(_, message) => message,
+        }
+    }
+
+    /// The same, and what is to be said besides.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        let (Self::Ready(_, message) | Self::Reconciling(_, message) | Self::Stalled(_, message)) = &mut self;
+        if !message.is_empty() {
+            message.push_str("; ");
+        }
+        message.push_str(more);
+        self
+    }
+}
+
 /// The conditions of one pass over an object, built from scratch every time.
 #[derive(Debug)]
 pub struct Conditions<'a> {

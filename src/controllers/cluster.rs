@@ -19,6 +19,18 @@ use crate::shell::writer::WriteError;
 /// The controller of clusters.
 pub struct Clusters;
 
+/// The cluster of this name: "of two objects with one name" the older one, whatever order they come in. The other one is told that
+/// it is no cluster, and nothing of it counts.
+pub(super) fn named<'a>(
+    clusters: impl Iterator<Item = &'a Cluster>,
+    namespace: Option<&str>,
+    name: &str,
+) -> Option<&'a Cluster> {
+    let has_name =
+        |cluster: &&Cluster| cluster.metadata.namespace.as_deref() == namespace && cluster.cluster_name() == name;
+    clusters.filter(has_name).reduce(|oldest, other| if is_older(other, oldest) { other } else { oldest })
+}
+
 /// What a cluster's plan is made from.
 pub struct Seen {
     taken_by: Option<String>,
@@ -55,11 +67,9 @@ impl Reconciler for Clusters {
         let name = object.cluster_name();
         let nodes = context.caches.nodes.nodes().len();
         let clusters = context.caches.clusters.state();
-        let others = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
-        let taken_by = others
-            .filter(|other| other.namespace() == object.namespace() && is_older(*other, object))
-            .find(|other| other.cluster_name() == name)
-            .map(ResourceExt::name_any);
+        let clusters = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
+        let holder = named(clusters, object.metadata.namespace.as_deref(), name);
+        let taken_by = holder.filter(|holder| is_older(*holder, object)).map(ResourceExt::name_any);
         let mut seen = Seen { taken_by, services: Vec::new(), running: 0, pending: 0, nodes };
         for guard in context.caches.services.state() {
             let Ok(service) = &guard.0 else {
@@ -98,5 +108,37 @@ impl Reconciler for Clusters {
 
     async fn perform(_: &Context, _: &Cluster, _: &Seen, _: Vec<Infallible>) -> Result<Performed, WriteError> {
         Ok(Performed::All)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_two_objects_with_one_name_the_older_one_is_the_cluster() {
+        let cluster = |object: &str, namespace: &str, given: Option<&str>, day: u32| -> Cluster {
+            let created = format!("2026-01-{day:02}T00:00:00Z");
+            let metadata =
+                json!({ "name": object, "namespace": namespace, "uid": object, "creationTimestamp": created });
+            let (api_version, spec) = (crate::api::API_VERSION, json!({ "clusterName": given }));
+            let object = json!({ "apiVersion": api_version, "kind": "Cluster", "metadata": metadata, "spec": spec });
+            serde_json::from_value(object).unwrap()
+        };
+        let mut clusters = [
+            cluster("blue", "shop", Some("default"), 2),
+            cluster("default", "shop", None, 1),
+            cluster("a", "shop", Some("default"), 2),
+            cluster("old", "elsewhere", Some("default"), 1),
+            cluster("green", "shop", None, 1),
+        ];
+        for _ in 0..clusters.len() {
+            clusters.rotate_left(1);
+            let named = |name: &str| named(clusters.iter(), Some("shop"), name).map(ResourceExt::name_any);
+            assert_eq!(named("default").as_deref(), Some("default"));
+            assert_eq!((named("green").as_deref(), named("blue")), (Some("green"), None));
+        }
     }
 }

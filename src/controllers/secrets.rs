@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures::future::join_all;
 use kube::ResourceExt;
 
-use crate::api::names::{RevisionName, Uid, cluster_name};
-use crate::api::{ClusterKubernetes, Service, ServiceStatus};
+use crate::api::names::{RevisionName, Uid};
+use crate::api::{Service, ServiceStatus};
+use crate::controllers::service::with_cluster;
 use crate::domain::resolve::service::ResolvedService;
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::resolve::value_from::Source;
@@ -15,26 +16,31 @@ use crate::domain::secrets::derived::{Derived, DerivedName, DerivedSecret};
 use crate::domain::secrets::plan::{DerivedFact, Observed, SourceFact, Uses, plan};
 use crate::domain::secrets::task_secrets::{TaskSecrets, find};
 use crate::shell::Context;
+use crate::shell::many;
 use crate::shell::secrets::{Maker, Pace};
+use crate::shell::writer::WriteError;
 
-/// Looks at what the tasks take from, and enters into the service what follows from it. What comes out is what the pods name.
+/// Looks at what the tasks take from, and enters into the service what follows from it.
 pub(super) async fn observe(
     context: &Context,
     object: &Service,
     uid: &Uid,
     service: &mut ResolvedService,
     definitions: &BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
-) -> BTreeMap<RevisionName, TaskSecrets> {
+) {
     let uses = uses(context, object, service, definitions);
     let recorded = object.status.as_ref().map(|status| status.derived_secrets.as_slice()).unwrap_or_default();
     if uses.is_empty() && recorded.is_empty() {
         context.caches.secrets.remove_service(uid);
-        return BTreeMap::new();
+        return;
     }
     let namespace = object.namespace().unwrap_or_default();
-    let deployed = object.status.iter().flat_map(ServiceStatus::revisions);
-    let in_use: BTreeSet<RevisionName> = deployed.chain(context.caches.tasks.revisions(uid)).collect();
-    let all = || uses.values().filter_map(|uses| uses.as_ref().ok());
+    let deployed = object.status.iter().flat_map(ServiceStatus::prepared_revisions);
+    let running = context.caches.tasks.revisions(uid);
+    let given_up = object.status.as_ref().map(ServiceStatus::given_up).unwrap_or_default();
+    let given_up = given_up.into_iter().filter(|revision| !running.contains(revision)).collect();
+    let in_use: BTreeSet<RevisionName> = deployed.chain(running).collect();
+    let all = || uses.values().filter_map(|uses| uses.as_deref().ok());
     let derived: BTreeSet<&Derived> = all().flat_map(|secrets| &secrets.derived).collect();
     let sources = look_at_sources(context, uid, &namespace, all(), &derived).await;
     let names = derived.iter().map(|derived| (derived.name(), source_version(derived, &sources)));
@@ -49,7 +55,14 @@ pub(super) async fn observe(
         Some((name.clone(), secrets.derived(&context.client, &namespace, name, uid, source).await?))
     });
     let facts: BTreeMap<DerivedName, DerivedFact> = join_all(facts).await.into_iter().flatten().collect();
-    let plan = plan(&Observed { uses: &uses, in_use: &in_use, sources: &sources, derived: &facts, recorded });
+    let plan = plan(&Observed {
+        uses: &uses,
+        in_use: &in_use,
+        given_up: &given_up,
+        sources: &sources,
+        derived: &facts,
+        recorded,
+    });
 
     let deploy_on_change = object.spec.kubernetes.as_ref().and_then(|k| k.deploy_on_secret_change).unwrap_or(false);
     let pace = if plan.make.is_empty() && plan.give_up.is_empty() {
@@ -59,7 +72,6 @@ pub(super) async fn observe(
     };
     context.caches.secrets.wait(uid, &namespace, plan.awaited.clone(), pace);
     plan.enter(service, deploy_on_change);
-    uses.into_iter().filter_map(|(revision, uses)| Some((revision, uses.ok()?))).collect()
 }
 
 /// What makes and gives up objects for a service.
@@ -67,7 +79,31 @@ pub(super) fn maker<'a>(context: &'a Context, namespace: &'a str, service: &'a s
     Maker { client: &context.client, index: &context.caches.secrets, namespace, service, uid }
 }
 
-/// What the revisions take that the service may have to start, by the cluster that it runs in.
+/// Makes objects. One that cannot be made holds up the tasks that take from it, and nothing else.
+pub(super) async fn make_all(maker: &Maker<'_>, wanted: Vec<Derived>) -> Unmade {
+    let writes = wanted.into_iter().map(async |derived: Derived| maker.make(&derived).await.err().zip(Some(derived)));
+    let failed = many::send_each(writes).await.into_iter().flatten();
+    Unmade(failed.map(|(error, derived)| (derived, error)).collect())
+}
+
+/// The objects that could not be made, and why.
+#[derive(Debug, Default)]
+pub(super) struct Unmade(BTreeMap<Derived, WriteError>);
+
+impl Unmade {
+    /// Why there is not all that a task takes.
+    pub(super) fn of(&self, secrets: &TaskSecrets) -> Option<&WriteError> {
+        self.0.iter().find(|(derived, _)| secrets.derived.contains(*derived)).map(|(_, error)| error)
+    }
+
+    /// What there is to tell: what a person can do something about comes first.
+    pub(super) fn into_error(self) -> Option<WriteError> {
+        let (refused, others): (Vec<_>, Vec<_>) = self.0.into_values().partition(WriteError::is_refusal);
+        refused.into_iter().chain(others).next()
+    }
+}
+
+/// What the revisions take that the service is to start, or has to be able to at any moment, by the cluster that it runs in.
 fn uses(
     context: &Context,
     object: &Service,
@@ -75,7 +111,7 @@ fn uses(
     definitions: &BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
 ) -> Uses {
     let target = service.target.iter().map(|target| target.revision.clone());
-    let deployed = object.status.iter().flat_map(ServiceStatus::revisions);
+    let deployed = object.status.iter().flat_map(ServiceStatus::prepared_revisions);
     let started: BTreeSet<RevisionName> = target.chain(deployed).collect();
     let taking =
         definitions.iter().filter(|(name, definition)| started.contains(name) && !definition.secrets.0.is_empty());
@@ -83,17 +119,9 @@ fn uses(
     if taking.is_empty() {
         return Uses::new();
     }
-    let cluster = cluster(context, object);
-    taking.into_iter().map(|(name, definition)| (name.clone(), find(&definition.secrets, cluster.as_ref()))).collect()
-}
-
-fn cluster(context: &Context, object: &Service) -> Option<ClusterKubernetes> {
-    let name = cluster_name(object.spec.cluster.as_deref());
-    let clusters = context.caches.clusters.state();
-    let mut clusters = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
-    clusters
-        .find(|cluster| cluster.metadata.namespace == object.metadata.namespace && cluster.cluster_name() == name)
-        .and_then(|cluster| cluster.spec.kubernetes.clone())
+    let cluster = with_cluster(context, object, |cluster| cluster.and_then(|cluster| cluster.spec.kubernetes.clone()));
+    let found = |definition: &ResolvedTaskDefinition| find(&definition.secrets, cluster.as_ref()).map(Arc::new);
+    taking.into_iter().map(|(name, definition)| (name.clone(), found(definition))).collect()
 }
 
 async fn look_at_sources<'a>(

@@ -1,7 +1,7 @@
 //! Many writes at once.
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{StreamExt, stream};
 
 use crate::shell::writer::WriteError;
 
@@ -17,7 +17,12 @@ where
     send_from(AT_ONCE, writes).await
 }
 
-/// The same with a slow start, one more at once for each that has succeeded: a quota or a policy that refuses one costs one
+/// The same where none of them says anything of the others: all are sent, and their outcomes come out as they arrive.
+pub async fn send_each<W: Future>(writes: impl Iterator<Item = W>) -> Vec<W::Output> {
+    stream::iter(writes).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// As [`send`] with a slow start, one more at once for each that has succeeded: a quota or a policy that refuses one costs one
 /// request, not one for each.
 pub async fn send_with_care<W>(writes: impl Iterator<Item = W>) -> Result<(), WriteError>
 where

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, Request};
 use kube::{Api, Resource, ResourceExt};
@@ -108,8 +107,11 @@ impl WriteError {
     /// Whether somebody does not want the object to be: a quota, a policy, or a rule of the API server. That we may write none at
     /// all is not a matter of the object; only the sentence tells the two apart.
     pub fn is_refusal(&self) -> bool {
+        let has_no_right = |message: &str| {
+            ["create", "patch", "delete"].iter().any(|verb| message.contains(&format!(" cannot {verb} resource ")))
+        };
         let is_denied = |status: &kube::core::Status| match status.code {
-            403 => !status.message.contains(" cannot create resource "),
+            403 => !has_no_right(&status.message),
             422 => true,
             // That of a webhook which gives no code.
             400 => status.message.contains(" denied the request"),
@@ -133,14 +135,19 @@ impl WriteError {
         self.status().is_some_and(kube::core::Status::is_not_found)
     }
 
-    /// The same, without the server's words where they repeat what was written: whoever refuses a Secret may quote it.
+    /// The same, without words that may repeat what was written, as a whole, in part or in other letters: whoever refuses a Secret may
+    /// quote it. What is left are the sentences that the API server makes of names alone, and who it is that refuses.
     #[must_use]
     pub fn withholding(mut self, is_quoted: impl Fn(&str) -> bool) -> Self {
         if let Self::Create { source, .. } | Self::Delete { source, .. } | Self::Update { source, .. } = &mut self
             && let kube::Error::Api(status) = &mut *source.0
-            && is_quoted(&status.message)
+            && (is_quoted(&status.message) || !names_alone(&status.message))
         {
-            "the API server's answer repeats a value of the Secret and is withheld".clone_into(&mut status.message);
+            let who = refuser(&status.message).filter(|who| !is_quoted(who)).map(|who| format!("{who}: "));
+            let (who, code, reason) = (who.unwrap_or_default(), status.code, &status.reason);
+            status.message = format!(
+                "{who}the API server's answer ({code} {reason}) may repeat a value of the Secret and is withheld"
+            );
             status.details = None;
         }
         self
@@ -157,6 +164,24 @@ impl WriteError {
             Self::Foreign { .. } | Self::Read { .. } | Self::TimedOut { .. } => None,
         }
     }
+}
+
+/// Whether a refusal is one of those that the API server makes of names alone: of rights, of a quota, of a namespace that is being
+/// deleted. Such as `secrets "a" is forbidden: exceeded quota: few, requested: count/secrets=1, …`.
+fn names_alone(message: &str) -> bool {
+    let Some(said) = message.strip_prefix("secrets ") else { return false };
+    let of_the_name = said.strip_prefix('"').and_then(|said| said.split_once("\" ")).map(|(_, said)| said);
+    let said = of_the_name.unwrap_or(said).strip_prefix("is forbidden: ").unwrap_or_default();
+    ["User \"", "exceeded quota: ", "unable to create new content in namespace "].iter().any(|so| said.starts_with(so))
+}
+
+/// The webhook or policy that refuses an object, as the API server names it before its words.
+fn refuser(message: &str) -> Option<&str> {
+    let ends_with = |verb: &str| message.find(verb).and_then(|at| message.get(..at.saturating_add(verb.len())));
+    let webhook = || ends_with(" denied the request").filter(|who| who.starts_with("admission webhook \""));
+    let of_policy = " is forbidden: ValidatingAdmissionPolicy '";
+    let policy = || ends_with(" denied request").filter(|who| who.starts_with("secrets \"") && who.contains(of_policy));
+    webhook().or_else(policy)
 }
 
 /// Creates an object. One of that name that is ours already is what a replayed request or another leader has made: success.
@@ -304,13 +329,13 @@ where
     }
 }
 
-/// Changes members of an object of ours, and its owners, at the version at which it was read. The answer has its metadata alone.
+/// Changes members of an object of ours, and of its metadata, at the version at which it was read. The answer has its metadata alone.
 #[expect(clippy::disallowed_methods, reason = "this is the writer")]
 pub async fn merge<K>(
     api: &Api<K>,
     name: &str,
     version: &str,
-    owners: Vec<OwnerReference>,
+    change: ObjectMeta,
     members: &(impl Serialize + Debug),
 ) -> Result<(), WriteError>
 where
@@ -323,11 +348,7 @@ where
         members: &'a M,
     }
     let kind = K::kind(&()).into_owned();
-    let metadata = ObjectMeta {
-        resource_version: Some(version.to_owned()),
-        owner_references: Some(owners),
-        ..ObjectMeta::default()
-    };
+    let metadata = ObjectMeta { resource_version: Some(version.to_owned()), ..change };
     let changes = Changes { metadata, members };
     match limited(&kind, name, api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&changes))).await? {
         Ok(_) => Ok(()),
@@ -369,6 +390,56 @@ async fn limited<T>(kind: &str, name: &str, call: impl Future<Output = T>) -> Re
 mod tests {
     use super::*;
 
+    fn refused(code: u16, message: &str) -> WriteError {
+        let status = kube::core::Status::failure(message, "Forbidden").with_code(code).boxed();
+        let source = Refusal(Box::new(kube::Error::Api(status)));
+        WriteError::Create { kind: "Secret".to_owned(), name: "a".to_owned(), source }
+    }
+
+    #[test]
+    fn of_a_refused_secret_no_words_are_told_that_may_repeat_it_and_it_stays_clear_who_refuses() {
+        let withheld = "the API server's answer (403 Forbidden) may repeat a value of the Secret and is withheld";
+        let policy = "secrets \"a\" is forbidden: ValidatingAdmissionPolicy 'strong' with binding 'all' denied request";
+        let kept = |message: &str| message.to_owned();
+        for (sentence, message, expected) in [
+            (
+                "a quota counts",
+                "secrets \"a\" is forbidden: exceeded quota: few, requested: count/secrets=1, used: count/secrets=1",
+                kept(
+                    "secrets \"a\" is forbidden: exceeded quota: few, requested: count/secrets=1, used: count/secrets=1",
+                ),
+            ),
+            (
+                "rights are of kinds",
+                "secrets is forbidden: User \"longshore\" cannot create resource \"secrets\" in API group \"\"",
+                kept("secrets is forbidden: User \"longshore\" cannot create resource \"secrets\" in API group \"\""),
+            ),
+            (
+                "a webhook may quote a part",
+                "admission webhook \"secrets.example.com\" denied the request: hunt is too short",
+                format!("admission webhook \"secrets.example.com\" denied the request: {withheld}"),
+            ),
+            (
+                "a policy may quote what it likes",
+                &format!("{policy}: {{\\\"password\\\":\\\"hunter2\\\"}}"),
+                format!("{policy}: {withheld}"),
+            ),
+            (
+                "a rule quotes the value itself",
+                "Secret \"a\" is invalid: data[b]: Invalid value: \"hunter2 denied the request\"",
+                kept(withheld),
+            ),
+            ("and so may anybody", "hunter2", kept(withheld)),
+        ] {
+            let told = refused(403, message).withholding(|_| false).to_string();
+            assert_eq!(told, format!("creating Secret a was refused: {expected}"), "{sentence}");
+        }
+        let webhook = refused(400, "admission webhook \"secrets.example.com\" denied the request: hunter2");
+        assert!(webhook.withholding(|_| false).is_refusal(), "it counts as before");
+        let quota = refused(403, "secrets \"a\" is forbidden: exceeded quota: hunter2");
+        assert!(!quota.withholding(|text| text.contains("hunter2")).to_string().contains("hunter2"));
+    }
+
     #[test]
     fn an_object_is_refused_for_what_it_is_by_a_rule_a_policy_or_a_quota_and_not_for_want_of_rights() {
         for (code, message, expected) in [
@@ -379,16 +450,18 @@ mod tests {
             ),
             (403, "pods \"web-1\" is forbidden: violates PodSecurity \"baseline:latest\": privileged", true),
             (403, "pods is forbidden: User \"longshore\" cannot create resource \"pods\" in API group \"\"", false),
+            (
+                403,
+                "secrets \"a\" is forbidden: User \"longshore\" cannot patch resource \"secrets\" in API group \"\"",
+                false,
+            ),
             (422, "Pod \"web-1\" is invalid: spec.containers[0].image: Required value", true),
             (400, "admission webhook \"policy.example.com\" denied the request", true),
             (400, "the object provided is unrecognized", false),
             (429, "too many requests", false),
             (500, "failed calling webhook \"policy.example.com\"", false),
         ] {
-            let status = kube::core::Status::failure(message, "").with_code(code).boxed();
-            let source = Refusal(Box::new(kube::Error::Api(status)));
-            let error = WriteError::Create { kind: "Pod".to_owned(), name: "web-1".to_owned(), source };
-            assert_eq!(error.is_refusal(), expected, "{message}");
+            assert_eq!(refused(code, message).is_refusal(), expected, "{message}");
         }
     }
 }

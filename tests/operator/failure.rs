@@ -27,7 +27,7 @@ fn with_circuit_breaker(rollback: bool) -> Value {
     breaking(service("web", 3, 100, 200), rollback)
 }
 
-fn breaking(mut spec: Value, rollback: bool) -> Value {
+pub(crate) fn breaking(mut spec: Value, rollback: bool) -> Value {
     spec["deploymentConfiguration"]["deploymentCircuitBreaker"] = json!({ "enable": true, "rollback": rollback });
     spec
 }

@@ -28,6 +28,7 @@ mod replacement;
 mod revisions;
 mod rollout;
 mod samples;
+mod secret_trouble;
 mod secrets;
 mod secrets_page;
 mod steady_state;

@@ -274,7 +274,7 @@ async fn a_rotation_starts_a_deployment_where_that_is_asked_for() {
 }
 
 /// The definition of `ExternalSecret`, as its operator has it.
-fn external_secrets(namespace: &Namespace) -> std::path::PathBuf {
+pub(crate) fn external_secrets(namespace: &Namespace) -> std::path::PathBuf {
     let folder = namespace.cluster.folder().join("external-secrets");
     std::fs::create_dir_all(&folder).unwrap();
     let output = Command::new("go")

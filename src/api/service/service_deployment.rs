@@ -47,6 +47,15 @@ pub struct ServiceDeployment {
     pub force_new_deployment: Option<String>,
 }
 
+impl ServiceDeployment {
+    /// Where a rollback from the PRIMARY deployment goes: "the most recent deployment that is in a COMPLETED state".
+    pub fn way_back<'h>(history: &'h [Self], primary: Option<&str>) -> Option<&'h Self> {
+        let completed =
+            |past: &&Self| past.status == ServiceDeploymentStatus::Successful && Some(past.id.as_str()) != primary;
+        history.iter().filter(completed).max_by_key(|past| past.ordinal)
+    }
+}
+
 /// A return to an earlier deployment. The spec is as it was: what it asks for is not what runs, until it changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use futures::future::{join, join_all};
+use futures::future::join;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::reflector::ObjectRef;
@@ -23,13 +23,13 @@ use crate::domain::facts::{NodeTasks, ServiceTasks};
 use crate::domain::pod::ServiceOwner;
 use crate::domain::resolve::service::{ResolvedService, resolve};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
-use crate::domain::secrets::task_secrets::TaskSecrets;
-use crate::domain::service::{self, Action, EventKind, Nodes, Start, Telling};
+use crate::domain::service::{self, Action, EventKind, Nodes, Telling};
 use crate::domain::task::TaskState;
 use crate::shell::Context;
 use crate::shell::driver::{Performed, Reconciler};
 use crate::shell::many;
 use crate::shell::writer::WriteError;
+pub(super) use references::with_cluster;
 use references::{look_up, service_accounts, unobserved};
 use tasks::{Tasks, look_for_overdue};
 
@@ -55,8 +55,6 @@ pub struct Seen {
     tasks: ServiceTasks,
     /// What can be started, by revision.
     definitions: BTreeMap<RevisionName, Arc<ResolvedTaskDefinition>>,
-    /// What their tasks take from Secrets and ConfigMaps.
-    secrets: BTreeMap<RevisionName, TaskSecrets>,
     nodes: Arc<Nodes>,
     node_tasks: BTreeMap<String, NodeTasks>,
     /// Whether the service waits for the watch to show a revision.
@@ -112,7 +110,7 @@ impl Reconciler for Services {
         }
         let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition.ok()?)));
         let definitions = definitions.collect();
-        let secrets = secrets::observe(context, object, &uid, &mut service, &definitions).await;
+        secrets::observe(context, object, &uid, &mut service, &definitions).await;
         let nodes = context.caches.nodes.nodes();
         let node_tasks = if service.looks_at_node_tasks() {
             context.caches.tasks.on_nodes(|namespace, name| task_group(context, namespace, name))
@@ -120,7 +118,7 @@ impl Reconciler for Services {
             BTreeMap::new()
         };
         let (tasks, waits_for_watch) = (context.caches.tasks.of(&uid), references.unobserved.is_some());
-        Seen { uid, service, tasks, definitions, secrets, nodes, node_tasks, waits_for_watch }
+        Seen { uid, service, tasks, definitions, nodes, node_tasks, waits_for_watch }
     }
 
     fn plan(object: &Service, status: &ServiceStatus, seen: &Seen, now: Timestamp) -> Plan<Action, ServiceStatus> {
@@ -192,45 +190,27 @@ impl Reconciler for Services {
         let performed = if starts.len() > STARTS_MAX { Performed::Part } else { Performed::All };
         starts.truncate(STARTS_MAX);
         let (late, at_once): (Vec<_>, Vec<_>) = starts.iter().partition(|start| start.on_freed_place);
-        let start = async |starts: Vec<&Start>| -> Result<Option<WriteError>, WriteError> {
-            // A revision whose tasks are refused holds up those of no other. No answer is a reason against all that there is to ask.
-            let mut revisions: BTreeMap<&RevisionName, Vec<&Start>> = BTreeMap::new();
-            for start in starts {
-                revisions.entry(&start.revision).or_default().push(start);
-            }
-            let revisions = revisions.into_iter().map(async |(revision, starts)| {
-                let starts = starts.into_iter().map(|start| tasks.start(start));
-                let known = is_taken(object, seen, revision);
-                if known { many::send(starts).await } else { many::send_with_care(starts).await }
-            });
-            let mut refusal = None;
-            for outcome in join_all(revisions).await {
-                match outcome {
-                    Err(error) if error.is_refusal() => refusal = Some(error),
-                    outcome => outcome?,
-                }
-            }
-            Ok(refusal)
-        };
+        let is_taken = |revision: &RevisionName| is_taken(object, seen, revision);
         let stop = async {
             many::send(stops.iter().map(|stop| tasks.stop(stop))).await?;
             many::send(forgotten.iter().map(|(pod, uid)| tasks.forget(pod, uid))).await
         };
         let start_at_once = async {
             // A pod whose Secret is not there yet would wait for the kubelet to try again.
-            many::send(made.iter().map(|derived| secrets.make(derived))).await?;
-            start(at_once).await
+            let unmade = secrets::make_all(&secrets, made).await;
+            let refusal = tasks.start_all(at_once, &unmade, is_taken).await?;
+            Ok::<_, WriteError>((unmade, refusal))
         };
         // Both to their ends, even if one fails: what became of a write that is cut off would not be known.
         let (stopped, started) = join(stop, start_at_once).await;
         stopped?;
-        let refusal = started?;
+        let (unmade, refusal) = started?;
         if tasks.has_skipped() {
-            return refusal.map_or(Ok(Performed::Part), Err);
+            return refusal.or_else(|| unmade.into_error()).map_or(Ok(Performed::Part), Err);
         }
         // Not one of these before all stops are through.
         let late = if uncertain() { Vec::new() } else { late };
-        let refusal = refusal.or(start(late).await?);
+        let refusal = refusal.or(tasks.start_all(late, &unmade, is_taken).await?).or_else(|| unmade.into_error());
         // One after the other: each changes what the disruption budgets allow.
         for stop in &evicted {
             tasks.evict(stop).await?;

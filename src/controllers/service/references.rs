@@ -7,8 +7,8 @@ use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 
 use crate::api::names::{RevisionName, TaskDefinitionName, cluster_name};
-use crate::api::{Cluster, RevisionState, Service, ServiceStatus, TaskDefinitionRevision, labels};
-use crate::controllers::may_be_there;
+use crate::api::{Cluster, RevisionState, RoleMapping, Service, ServiceStatus, TaskDefinitionRevision, labels};
+use crate::controllers::{cluster, may_be_there};
 use crate::domain::resolve::service::References;
 use crate::shell::Context;
 use crate::shell::cache::Definition;
@@ -19,14 +19,10 @@ type Definitions = BTreeMap<RevisionName, Definition>;
 /// Follows the references of a service.
 pub(super) fn look_up(context: &Context, object: &Service) -> (References, Definitions) {
     let namespace = object.namespace();
-    let cluster = cluster_name(object.spec.cluster.as_deref());
-    let clusters = context.caches.clusters.state();
     // What runs in a cluster that is being deleted goes on; nothing new comes in.
     let deployed = object.status.as_ref().is_some_and(|status| !status.deployments.is_empty());
-    let cluster = clusters.iter().filter_map(|guard| guard.0.as_ref().ok()).any(|candidate| {
-        let open = deployed || candidate.metadata.deletion_timestamp.is_none();
-        candidate.metadata.namespace == namespace && candidate.cluster_name() == cluster && open
-    });
+    let open = |cluster: &Cluster| deployed || cluster.metadata.deletion_timestamp.is_none();
+    let cluster = with_cluster(context, object, |cluster| cluster.is_some_and(open));
     let named = object.spec.task_definition.as_deref().and_then(|name| name.parse::<TaskDefinitionName>().ok());
     let running =
         object.status.as_ref().and_then(|status| status.task_definition.as_deref()?.parse::<RevisionName>().ok());
@@ -34,8 +30,10 @@ pub(super) fn look_up(context: &Context, object: &Service) -> (References, Defin
 
     let mut references = References { cluster, latest: None, pinned: None, running: None, unobserved: None };
     let mut definitions = Definitions::new();
-    for guard in context.caches.revisions.state() {
-        let Some((name, revision)) = revision_in(&guard, namespace.as_deref()) else { continue };
+    let define = |revision| context.caches.definitions.of(revision, &context.caches.revisions, context.features);
+    let mut latest = None;
+    let revisions = context.caches.revisions.state();
+    for (name, revision) in revisions.iter().filter_map(|guard| revision_in(guard, namespace.as_deref())) {
         let (is_running, is_latest) =
             (running.as_ref() == Some(&name), is_newer_in(&name, named.as_ref(), references.latest.as_ref()));
         let is_pinned = matches!(&named, Some(TaskDefinitionName::Revision(pinned)) if *pinned == name);
@@ -48,12 +46,14 @@ pub(super) fn look_up(context: &Context, object: &Service) -> (References, Defin
         }
         if is_latest && active {
             references.latest = Some(name.clone());
+            latest = Some(revision);
         }
-        if kept.contains(&name) || is_pinned || (is_latest && active) {
-            definitions
-                .insert(name, context.caches.definitions.of(revision, &context.caches.revisions, context.features));
+        if kept.contains(&name) || is_pinned {
+            definitions.insert(name, define(revision));
         }
     }
+    // Those that were the newest on the way through the cache are nothing to the service.
+    definitions.extend(references.latest.clone().zip(latest.map(define)));
     (references, definitions)
 }
 
@@ -70,14 +70,22 @@ pub(super) async fn unobserved(context: &Context, object: &Service, references: 
 
 /// The ServiceAccounts that the service's cluster has for task roles.
 pub(super) fn service_accounts(context: &Context, object: &Service) -> BTreeMap<String, String> {
-    let name = cluster_name(object.spec.cluster.as_deref());
+    let account = |mapping: &RoleMapping| (mapping.role_arn.clone(), mapping.service_account_name.clone());
+    with_cluster(context, object, |cluster| {
+        let mappings = cluster.and_then(|cluster| cluster.spec.kubernetes.as_ref()).into_iter();
+        mappings.flat_map(|kubernetes| &kubernetes.role_mappings).map(account).collect()
+    })
+}
+
+/// What is made of the cluster that a service runs in, if there is one.
+pub(in crate::controllers) fn with_cluster<T>(
+    context: &Context,
+    object: &Service,
+    make: impl FnOnce(Option<&Cluster>) -> T,
+) -> T {
     let clusters = context.caches.clusters.state();
     let clusters = clusters.iter().filter_map(|guard| guard.0.as_ref().ok());
-    let here =
-        |cluster: &&Cluster| cluster.metadata.namespace == object.metadata.namespace && cluster.cluster_name() == name;
-    let mappings = clusters.filter(here).flat_map(|cluster| &cluster.spec.kubernetes);
-    let mappings = mappings.flat_map(|kubernetes| &kubernetes.role_mappings);
-    mappings.map(|mapping| (mapping.role_arn.clone(), mapping.service_account_name.clone())).collect()
+    make(cluster::named(clusters, object.metadata.namespace.as_deref(), cluster_name(object.spec.cluster.as_deref())))
 }
 
 fn is_newer_in(name: &RevisionName, named: Option<&TaskDefinitionName>, latest: Option<&RevisionName>) -> bool {

@@ -1,5 +1,6 @@
 //! The writes to the tasks of a service.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
@@ -7,15 +8,17 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, ResourceExt};
 
-use crate::api::names::{TaskId, Uid};
+use crate::api::names::{RevisionName, TaskId, Uid};
 use crate::api::{Service, labels};
 use crate::controllers::LOOK_LIMIT;
+use crate::controllers::secrets::Unmade;
 use crate::controllers::service::Seen;
 use crate::domain::facts::{StopCause, TaskChange};
-use crate::domain::pod::{self, ServiceOwner};
+use crate::domain::pod::ServiceOwner;
 use crate::domain::service::{Start, Stop};
 use crate::shell::Context;
 use crate::shell::cache::{Overdue, TaskPod};
+use crate::shell::many;
 use crate::shell::writer::{self, Deleted, WriteError};
 
 /// Most looks at pods at once.
@@ -140,16 +143,47 @@ impl Tasks<'_> {
         outcome.map(|_| ())
     }
 
-    pub(super) async fn start(&self, start: &Start) -> Result<(), WriteError> {
+    /// Starts tasks. A revision whose tasks are refused, or for which something cannot be made, holds up those of no other, and says
+    /// so at the end. No answer is a reason against all that there is to ask.
+    pub(super) async fn start_all(
+        &self,
+        starts: Vec<&Start>,
+        unmade: &Unmade,
+        is_taken: impl Fn(&RevisionName) -> bool,
+    ) -> Result<Option<WriteError>, WriteError> {
+        let mut revisions: BTreeMap<&RevisionName, Vec<&Start>> = BTreeMap::new();
+        for start in starts {
+            match unmade.of(&start.secrets) {
+                None => revisions.entry(&start.revision).or_default().push(start),
+                // A task that lacks what it takes cannot be launched, as one that is refused itself.
+                Some(error) if error.is_refusal() && start.zone.is_none() => {
+                    self.context.caches.tasks.start_refused(&self.owner.uid, start.key.deployment);
+                }
+                Some(_) => {}
+            }
+        }
+        let revisions = revisions.into_iter().map(async |(revision, starts)| {
+            let known = is_taken(revision);
+            let starts = starts.into_iter().map(|start| self.start(start));
+            if known { many::send(starts).await } else { many::send_with_care(starts).await }
+        });
+        let mut refusal = None;
+        for outcome in join_all(revisions).await {
+            match outcome {
+                Err(error) if error.is_refusal() => refusal = Some(error),
+                outcome => outcome?,
+            }
+        }
+        Ok(refusal)
+    }
+
+    async fn start(&self, start: &Start) -> Result<(), WriteError> {
         let Some(definition) = self.seen.definitions.get(&start.revision) else { return Ok(()) };
         let (index, service) = (&self.context.caches.tasks, &self.owner.uid);
         if start.zone.as_ref().is_some_and(|zone| index.is_zone_refused(service, zone)) {
             return Ok(());
         }
-        let mut pod = (self.context.build_pod)(definition, &self.owner, start);
-        if let Some(secrets) = self.seen.secrets.get(&start.revision) {
-            pod::secrets::add(&mut pod, secrets);
-        }
+        let pod = (self.context.build_pod)(definition, &self.owner, start);
         let name = pod.name_any();
         let same = |existing: &ObjectMeta| {
             // A pod whose labels or annotations somebody has changed is counted as another task, or as none.

@@ -15,7 +15,7 @@ use crate::domain::task::{Awaited, AwaitedState, RestartPolicy};
 
 /// Names, labels, annotations and owner of a task pod.
 pub(super) fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &Start) -> ObjectMeta {
-    let Start { key, revision, images: _, node, zone, on_freed_place: _ } = start;
+    let Start { key, revision, images: _, secrets: _, node, zone, on_freed_place: _ } = start;
     let labels = [
         (labels::MANAGED_BY, labels::MANAGED_BY_LONGSHORE.to_owned()),
         (labels::CLUSTER, label_value(&owner.cluster)),

@@ -11,7 +11,7 @@ mod node;
 mod ports;
 mod probes;
 mod resources;
-pub mod secrets;
+mod secrets;
 mod security;
 mod service_account;
 mod volumes;
@@ -82,6 +82,7 @@ pub fn build(definition: &ResolvedTaskDefinition, owner: &ServiceOwner, start: &
         ..PodSpec::default()
     };
     network::build(&definition.network, &mut spec);
+    secrets::add(&mut spec, &start.secrets);
     Pod { metadata: meta::build(definition, owner, start), spec: Some(spec), status: None }
 }
 

@@ -1,20 +1,19 @@
 //! What a task takes from Secrets and ConfigMaps. The pod names keys; the kubelet puts the values in when a container starts.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapKeySelector, Container, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference, Pod, SecretEnvSource,
-    SecretKeySelector,
+    ConfigMapKeySelector, Container, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference, PodSpec,
+    SecretEnvSource, SecretKeySelector,
 };
 
 use crate::api::SecretMappingKind;
 use crate::domain::secrets::task_secrets::{ContainerSecrets, KeyOf, TaskSecrets};
 
-/// Adds it to a built pod. Where values are, the service's cluster says, and not the revision that the pod is built from.
+/// Adds it to a pod. Where values are, the service's cluster says, and not the revision that the pod is built from.
 ///
 /// A file is taken as a whole (`envFrom`), so that neither its names nor its values stand in the pod: of a private key that was
 /// stored by mistake, a line may look like a name. `environment` and `secrets` win over files, as `env` does over `envFrom`; of two
 /// files the first one's variable counts, of two Secrets in `envFrom` the last one's.
-pub fn add(pod: &mut Pod, secrets: &TaskSecrets) {
-    let Some(spec) = pod.spec.as_mut() else { return };
+pub(super) fn add(spec: &mut PodSpec, secrets: &TaskSecrets) {
     let pull_secrets: Vec<_> =
         secrets.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect();
     if !pull_secrets.is_empty() {

@@ -105,7 +105,7 @@ pub(super) fn start_order(containers: &[ContainerDefinition]) -> Result<StartOrd
             let init = order.into_iter().filter(|index| !is_main(&roles, index)).collect();
             let mut main: Vec<usize> = (0..containers.len()).filter(|index| is_main(&roles, index)).collect();
             main.sort_by_key(|index| Reverse(edges.iter().any(|edge| edge.target == *index)));
-            Ok(StartOrder { init, main, roles, edges })
+            Ok(StartOrder { roles, init, main, edges })
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may fail this way")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -207,7 +208,15 @@ pub(super) fn build(spec: &TaskDefinitionSpec) -> PodSpec {
     pod::build(
         &resolve(spec, Features::ALL).unwrap(),
         &owner,
-        &Start { key, revision, images: Vec::new().into(), node: None, zone: None, on_freed_place: false },
+        &Start {
+            key,
+            revision,
+            images: Vec::new().into(),
+            secrets: Arc::default(),
+            node: None,
+            zone: None,
+            on_freed_place: false,
+        },
     )
     .spec
     .unwrap()

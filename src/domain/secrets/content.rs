@@ -90,9 +90,12 @@ fn object(text: &str) -> Option<serde_json::Map<String, Value>> {
 /// `{"auths": {"ghcr.io": {"username": …, "password": …, "auth": …}}}`, as `docker login` writes it.
 fn docker_config<'a>(keys: impl Iterator<Item = &'a String>, credentials: &str) -> Result<String, ContentError> {
     let credentials = object(credentials).ok_or(ContentError::NotCredentials)?;
+    // The ECS agent reads them into a Go struct, to which the case of names makes no difference.
+    let named =
+        |name: &str| credentials.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let text = |name: &str| {
-        let text = credentials.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        text.ok_or(ContentError::NotCredentials)
+        let value = credentials.get(name).or_else(|| named(name));
+        value.and_then(Value::as_str).filter(|text| !text.is_empty()).ok_or(ContentError::NotCredentials)
     };
     let (username, password) = (text("username")?, text("password")?);
     let auth = STANDARD.encode(format!("{username}:{password}"));
@@ -134,6 +137,23 @@ mod tests {
         let entry = json!({ "username": "ann", "password": "s3\"cret", "auth": "YW5uOnMzImNyZXQ=" });
         let found: Value = serde_json::from_str(&data[".dockerconfigjson"]).unwrap();
         assert_eq!(found, json!({ "auths": { "ghcr.io": entry, "quay.io": entry } }));
+    }
+
+    #[test]
+    fn the_names_of_username_and_password_may_be_in_any_case_as_for_the_ecs_agent() {
+        for (sentence, value) in [
+            ("as they are documented", r#"{"username": "ann", "password": "a"}"#),
+            ("as others write them", r#"{"Username": "ann", "PASSWORD": "a"}"#),
+            (
+                "the documented one counts",
+                r#"{"Password": "b", "Username": "eve", "password": "a", "username": "ann"}"#,
+            ),
+        ] {
+            let (_, data, _) = made(&Form::Registry(set(&["ghcr.io"])), value).unwrap();
+            let found: Value = serde_json::from_str(&data[".dockerconfigjson"]).unwrap();
+            let found = &found["auths"]["ghcr.io"];
+            assert_eq!((&found["username"], &found["password"]), (&json!("ann"), &json!("a")), "{sentence}");
+        }
     }
 
     #[test]

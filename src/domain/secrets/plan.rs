@@ -1,12 +1,14 @@
 //! What a service waits for before it starts tasks, and which objects it needs made or can give up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::api::conditions::{Reason, Summary};
 use crate::api::names::{RevisionName, short_hash};
 use crate::api::{DerivedSecret as DerivedRecord, DerivedSecretKind};
 use crate::domain::resolve::Problem;
 use crate::domain::resolve::service::ResolvedService;
+use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::resolve::value_from::Source;
 use crate::domain::secrets::content::{ContentError, PULL_SECRET};
 use crate::domain::secrets::derived::{Derived, DerivedName, ExternalSecret};
@@ -16,7 +18,7 @@ use crate::domain::secrets::task_secrets::{Needed, TaskSecrets};
 const OLD_PULL_SECRET: &str = "kubernetes.io/dockercfg";
 
 /// What the tasks of each revision take, or what the cluster does not say where to find.
-pub type Uses = BTreeMap<RevisionName, Result<TaskSecrets, Vec<Problem>>>;
+pub type Uses = BTreeMap<RevisionName, Result<Arc<TaskSecrets>, Vec<Problem>>>;
 
 /// A Secret or ConfigMap that tasks take from, as last seen. Nothing of it is a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct SourceObject {
     pub version: String,
     /// Its keys.
     pub keys: BTreeSet<String>,
+    /// Those of them that a ConfigMap has in `binaryData`: what is made for tasks can be made of them, but no kubelet finds one.
+    pub binary_keys: BTreeSet<String>,
     /// The type of a Secret.
     pub type_: Option<String>,
     /// Whether the Secrets that are derived from it can be made, by their names: the lines of a file that they leave out, or why
@@ -55,6 +59,8 @@ pub enum DerivedFact {
         /// Whether it is known to be what it should be.
         current: bool,
     },
+    /// It was deleted, and somebody's finalizer still holds it: another one can be made once it is gone.
+    Leaving,
     /// The API server does not know its kind.
     NoKind,
 }
@@ -66,6 +72,8 @@ pub struct Observed<'a> {
     pub uses: &'a Uses,
     /// The revisions that are deployed or run.
     pub in_use: &'a BTreeSet<RevisionName>,
+    /// Those that have failed and of which no task is left: nothing is made for them.
+    pub given_up: &'a BTreeSet<RevisionName>,
     /// What tasks take from.
     pub sources: &'a BTreeMap<Source, SourceFact>,
     /// What is made for them. What could not be looked at is not there.
@@ -77,9 +85,9 @@ pub struct Observed<'a> {
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SecretPlan {
-    /// The revisions of which no task can be started now, and why.
-    pub waiting: BTreeMap<RevisionName, Summary>,
-    /// What has to change for these to start.
+    /// What the tasks of each revision take, once all of it is there or can be made; until then, what they wait for.
+    pub tasks: BTreeMap<RevisionName, Result<Arc<TaskSecrets>, Summary>>,
+    /// What has to change for those that wait to start.
     pub awaited: BTreeSet<Source>,
     /// What to make, or bring up to date.
     pub make: BTreeSet<Derived>,
@@ -102,19 +110,24 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
             Ok(secrets) => secrets,
             Err(problems) => {
                 let message = format!("{revision}: {}", Problem::join(problems));
-                plan.waiting.insert(revision.clone(), Summary::Reconciling(Reason::SecretNotMapped, message));
+                plan.tasks.insert(revision.clone(), Err(Summary::Reconciling(Reason::SecretNotMapped, message)));
                 continue;
             }
         };
-        if let Some(waiting) = missing(revision, secrets, seen) {
-            plan.waiting.insert(revision.clone(), waiting);
+        let is_given_up = seen.given_up.contains(revision);
+        let tasks = missing(revision, secrets, seen).map_or_else(|| Ok(secrets.clone()), Err);
+        if tasks.is_err() {
             plan.awaited.extend(secrets.sources.keys().filter(|source| is_awaited(source, secrets, seen)).cloned());
+        }
+        // Should the service try it again, the pass after the one in which it says so makes what is missing, and starts tasks.
+        if tasks.is_err() || !is_given_up {
+            plan.tasks.insert(revision.clone(), tasks);
         }
         for derived in &secrets.derived {
             let name = derived.name();
             users.entry(name.clone()).or_default().insert(revision.to_string());
             let current = Some(&DerivedFact::Present { owned: true, current: true });
-            if seen.derived.get(&name) != current && can_be_made(derived, seen) {
+            if !is_given_up && seen.derived.get(&name) != current && can_be_made(derived, seen) {
                 plan.make.insert(derived.clone());
             }
         }
@@ -130,7 +143,12 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
         let still: BTreeSet<String> = record.task_definitions.iter().filter(is_in_use).cloned().collect();
         let is_gone = matches!(
             seen.derived.get(&name),
-            Some(DerivedFact::Absent | DerivedFact::NoKind | DerivedFact::Present { owned: false, .. })
+            Some(
+                DerivedFact::Absent
+                    | DerivedFact::Leaving
+                    | DerivedFact::NoKind
+                    | DerivedFact::Present { owned: false, .. }
+            )
         );
         match users.entry(name) {
             // A pod that has been started may read its Secret again, whatever the cluster says by now of where values are.
@@ -155,6 +173,24 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
 }
 
 impl SecretPlan {
+    /// What a task of a revision takes, if one can be started now. Of a revision that takes something none can before that has been
+    /// looked at.
+    pub fn task_secrets(
+        &self,
+        revision: &RevisionName,
+        definition: &ResolvedTaskDefinition,
+    ) -> Option<Arc<TaskSecrets>> {
+        match self.tasks.get(revision) {
+            Some(tasks) => tasks.as_ref().ok().cloned(),
+            None => definition.secrets.0.is_empty().then(Arc::default),
+        }
+    }
+
+    /// What the tasks of a revision wait for.
+    pub fn waiting(&self, revision: &RevisionName) -> Option<&Summary> {
+        self.tasks.get(revision)?.as_ref().err()
+    }
+
     /// Enters what was found into what the service scheduler works on: what runs goes on, and what cannot start yet is waited for.
     pub fn enter(self, service: &mut ResolvedService, deploy_on_change: bool) {
         if let Ok(target) = &mut service.target {
@@ -163,7 +199,7 @@ impl SecretPlan {
                 target.content.push_str(versions);
             }
         }
-        let waiting = service.target.as_ref().ok().and_then(|target| self.waiting.get(&target.revision));
+        let waiting = service.target.as_ref().ok().and_then(|target| self.waiting(&target.revision));
         if let Some(waiting) = waiting {
             service.target = Err(waiting.clone());
         }
@@ -209,7 +245,9 @@ fn is_awaited(source: &Source, secrets: &TaskSecrets, seen: &Observed<'_>) -> bo
 }
 
 fn is_unfit(needed: &Needed, object: &SourceObject) -> bool {
-    !needed.keys.is_subset(&object.keys) || (needed.as_pull_secret && !is_pull_secret(object))
+    !needed.keys.is_subset(&object.keys)
+        || !needed.in_pods.is_disjoint(&object.binary_keys)
+        || (needed.as_pull_secret && !is_pull_secret(object))
 }
 
 fn is_pull_secret(object: &SourceObject) -> bool {
@@ -221,6 +259,13 @@ fn unfit(revision: &RevisionName, source: &Source, needed: &Needed, object: &Sou
     if !missing.is_empty() {
         let keys = missing.join(", ");
         let message = format!("waiting for {source} to have the key {keys}, which {revision} takes from it; add it");
+        return Some(Summary::Reconciling(Reason::SecretNotFound, message));
+    }
+    if let Some(key) = needed.in_pods.intersection(&object.binary_keys).next() {
+        let message = format!(
+            "waiting for {source} to have the key {key} in data, which {revision} takes from it; it is in binaryData, where no kubelet \
+             looks"
+        );
         return Some(Summary::Reconciling(Reason::SecretNotFound, message));
     }
     (needed.as_pull_secret && !is_pull_secret(object)).then(|| {
@@ -270,9 +315,10 @@ fn made<'a>(derived: &Derived, seen: &Observed<'a>) -> Option<&'a Result<Vec<usi
 }
 
 fn can_be_made(derived: &Derived, seen: &Observed<'_>) -> bool {
-    match derived {
-        Derived::External(_) => seen.derived.get(&derived.name()) != Some(&DerivedFact::NoKind),
-        Derived::Secret(_) => matches!(made(derived, seen), Some(Ok(_))),
+    match (derived, seen.derived.get(&derived.name())) {
+        (_, Some(DerivedFact::Leaving)) => false,
+        (Derived::External(_), fact) => fact != Some(&DerivedFact::NoKind),
+        (Derived::Secret(_), _) => matches!(made(derived, seen), Some(Ok(_))),
     }
 }
 

@@ -47,6 +47,8 @@ pub struct KeyOf {
 pub struct Needed {
     /// Its keys.
     pub keys: BTreeSet<String>,
+    /// Those of them that pods name, and kubelets look for.
+    pub in_pods: BTreeSet<String>,
     /// Whether images are pulled with it as it is.
     pub as_pull_secret: bool,
 }
@@ -117,6 +119,9 @@ pub fn find(references: &SecretReferences, cluster: Option<&ClusterKubernetes>) 
     }
     for (container, name, found) in variables {
         let key = secrets.place(&members, found);
+        if let Some(needed) = secrets.sources.get_mut(&key.source) {
+            needed.in_pods.insert(key.key.clone());
+        }
         secrets.containers.entry(container.to_owned()).or_default().variables.push((name.to_owned(), key));
     }
     let pulls = pulls.into_iter().map(|(image, found)| (image, secrets.place(&members, found))).collect();
@@ -205,12 +210,12 @@ impl Places<'_> {
                 match (of_the_member, self.mapping_of(secret)) {
                     (Some(mapping), _) => in_mapping(mapping, None),
                     (None, Some(mapping)) => in_mapping(mapping, secret.json_key.as_deref()),
-                    (None, None) => self.secret_in_store(secret).ok_or_else(|| unmapped(value)),
+                    (None, None) => self.secret_in_store(secret, value),
                 }
             }
             ValueFrom::Parameter(parameter) => match self.mapping(|from| from == parameter.text) {
                 Some(mapping) => in_mapping(mapping, None),
-                None => self.parameter_in_store(parameter).ok_or_else(|| unmapped(value)),
+                None => self.parameter_in_store(parameter, value),
             },
         }
     }
@@ -254,34 +259,51 @@ impl Places<'_> {
         })
     }
 
-    fn secret_in_store(&self, secret: &SecretsManagerValue) -> Option<Found> {
+    fn secret_in_store(&self, secret: &SecretsManagerValue, value: &ValueFrom) -> Result<Found, String> {
         let version = match &secret.version {
             Version::Current => None,
             Version::Stage(stage) => Some(stage.clone()),
             Version::Id(id) => Some(format!("uuid/{id}")),
         };
-        let store = self.store(SecretStoreService::SecretsManager, secret.place.as_ref())?;
-        Some(Found::External(request(store, &secret.secret, version), secret.json_key.clone()))
+        let store = self.store(SecretStoreService::SecretsManager, secret.place.as_ref(), value)?;
+        Ok(Found::External(request(store, &secret.secret, version), secret.json_key.clone()))
     }
 
-    fn parameter_in_store(&self, parameter: &Parameter) -> Option<Found> {
-        let store = self.store(SecretStoreService::ParameterStore, parameter.place.as_ref())?;
-        Some(Found::External(request(store, &parameter.name, None), None))
+    fn parameter_in_store(&self, parameter: &Parameter, value: &ValueFrom) -> Result<Found, String> {
+        let store = self.store(SecretStoreService::ParameterStore, parameter.place.as_ref(), value)?;
+        Ok(Found::External(request(store, &parameter.name, None), None))
     }
 
     /// The store that is for a place; of several the one that says most of what it is for, and of equals the first.
-    fn store(&self, service: SecretStoreService, place: Option<&Place>) -> Option<&SecretStore> {
-        let fits = |given: Option<&String>, wanted: fn(&Place) -> &String| match (given, place) {
-            (Some(given), Some(place)) => given == wanted(place),
-            (_, _) => true,
-        };
-        let says = |store: &SecretStore| [&store.region, &store.account].into_iter().flatten().count();
+    fn store(
+        &self,
+        service: SecretStoreService,
+        place: Option<&Place>,
+        value: &ValueFrom,
+    ) -> Result<&SecretStore, String> {
         let stores = self.0.secret_stores.iter().filter(|store| store.service == service);
+        let Some(place) = place else { return at_home(&stores.collect::<Vec<_>>(), value) };
+        let says = |store: &SecretStore| [&store.region, &store.account].into_iter().flatten().count();
         let fitting = stores.filter(|store| {
-            fits(store.region.as_ref(), |place| &place.region) && fits(store.account.as_ref(), |place| &place.account)
+            store.region.as_ref().is_none_or(|region| *region == place.region)
+                && store.account.as_ref().is_none_or(|account| *account == place.account)
         });
         // Of equal ones `max_by_key` takes the last.
-        fitting.rev().max_by_key(|store| says(store))
+        fitting.rev().max_by_key(|store| says(store)).ok_or_else(|| unmapped(value))
+    }
+}
+
+/// The store for what has a name and no ARN: it "exists in the same AWS Region as the task", and so in that of the store which need
+/// not say one. Where each says one, only a single one leaves no doubt.
+fn at_home<'a>(stores: &[&'a SecretStore], value: &ValueFrom) -> Result<&'a SecretStore, String> {
+    let says_nothing = |store: &&&SecretStore| store.region.is_none() && store.account.is_none();
+    match (stores.iter().find(says_nothing), stores) {
+        (Some(store), _) | (None, [store]) => Ok(store),
+        (None, []) => Err(unmapped(value)),
+        (None, [_, _, ..]) => Err(format!(
+            "waiting for the Cluster to say in which Region {value} is: each of the stores of its service in \
+             spec.kubernetes.secretStores is for one; add a store without region and account, or name the value by its ARN"
+        )),
     }
 }
 

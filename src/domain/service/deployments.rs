@@ -186,11 +186,7 @@ impl Deployments {
 
     /// Where a rollback goes.
     pub(super) fn way_back<'h>(&self, history: &'h [ServiceDeployment]) -> Option<&'h ServiceDeployment> {
-        let primary = self.primary.as_ref().map(|primary| primary.record.id.as_str());
-        let completed = |past: &&ServiceDeployment| {
-            past.status == ServiceDeploymentStatus::Successful && Some(past.id.as_str()) != primary
-        };
-        history.iter().filter(completed).max_by_key(|past| past.ordinal)
+        ServiceDeployment::way_back(history, self.primary.as_ref().map(|primary| primary.record.id.as_str()))
     }
 
     /// Finds the deployments that are being replaced: all but the PRIMARY one that have pods left, or hold tasks that they have lost.

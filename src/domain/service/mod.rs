@@ -54,6 +54,7 @@ use crate::domain::facts::{NodeTasks, ServiceTasks, StopCause, TaskChange, TaskF
 use crate::domain::resolve::service::{ResolvedService, Scheduling};
 use crate::domain::resolve::task_definition::ResolvedTaskDefinition;
 use crate::domain::secrets::derived::{Derived, DerivedName};
+use crate::domain::secrets::task_secrets::TaskSecrets;
 use bounds::Bounds;
 use daemon::DaemonNodes;
 use deployments::{Deployment, Deployments};
@@ -142,6 +143,8 @@ pub struct Start {
     pub revision: RevisionName,
     /// The images by digest, where its deployment is pinned already.
     pub images: Arc<[ContainerImage]>,
+    /// What it takes from Secrets and ConfigMaps: all of it is there, or is made before the task is.
+    pub secrets: Arc<TaskSecrets>,
     /// The node it is for, in a DAEMON service.
     pub node: Option<String>,
     /// The Availability Zone it is for, where it is started to balance the zones.
@@ -245,16 +248,14 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
     };
 
     let mut actions = stopped::actions(&view, seen.status);
-    if !seen.deleting {
-        actions.extend(seen.service.secrets.make.iter().cloned().map(Action::MakeSecret));
-        actions.extend(seen.service.secrets.give_up.iter().cloned().map(Action::GiveUpSecret));
-    }
+    let free_places = if daemon.is_some() { 0 } else { free_places(bounds, &view) };
+    let starts = starts(seen, &deployments, &view, &moves, free_places);
+    actions.extend(of_secrets(seen, &deployments, &starts));
     let others = moves.stop_others.iter().map(|(task, cause)| Stop::as_long_as_unchanged(task, cause.clone()));
     actions.extend(others.map(Action::StopTask));
     let healthy = moves.stop_healthy.iter().map(|(task, cause)| Stop::whatever_its_state(task, cause.clone()));
     actions.extend(healthy.map(Action::StopTask));
-    let free_places = if daemon.is_some() { 0 } else { free_places(bounds, &view) };
-    actions.extend(starts(seen, &deployments, &view, &moves, free_places).into_iter().map(Action::StartTask));
+    actions.extend(starts.into_iter().map(Action::StartTask));
     let evicted = moves.evict.iter().map(|task| Stop::whatever_its_state(task, StopCause::Draining));
     actions.extend(evicted.map(Action::EvictTask));
 
@@ -266,7 +267,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Plan<Action, ServiceStatus> 
         view: &view,
         bounds,
         phase,
-        held: &moves.held,
+        moves: &moves,
         rebalancing: rebalancing.as_ref(),
         avoided: &avoided,
         unrecorded: &unrecorded,
@@ -326,18 +327,17 @@ fn starts(
     let counts = std::iter::once(moves.start).chain(moves.restore.iter().copied());
     let counts: Vec<_> = deployments.iter().zip(counts).collect();
     for (deployment, count) in counts.into_iter().rev() {
-        let startable = seen.service.has_cluster
-            && seen.definitions.contains_key(&deployment.revision)
-            && !seen.service.secrets.waiting.contains_key(&deployment.revision);
-        if !startable {
-            continue;
-        }
+        let definition = seen.definitions.get(&deployment.revision).filter(|_| seen.service.has_cluster);
+        let secrets =
+            definition.and_then(|definition| seen.service.secrets.task_secrets(&deployment.revision, definition));
+        let Some(secrets) = secrets else { continue };
         let tasks = view.deployments.get(&deployment.id).unwrap_or(&none);
         let images: Arc<[ContainerImage]> = deployment.images().into();
         let start = |key| Start {
             key,
             revision: deployment.revision.clone(),
             images: images.clone(),
+            secrets: secrets.clone(),
             node: None,
             zone: None,
             on_freed_place: true,
@@ -357,6 +357,19 @@ fn starts(
     }
     starts.iter_mut().take(free_places).for_each(|start| start.on_freed_place = false);
     starts
+}
+
+/// The objects to make and to give up. What is missing for a deployment that fails in this very pass, and may fail for that, is made
+/// for nobody any more.
+fn of_secrets(seen: &Observed<'_>, deployments: &Deployments, starts: &[Start]) -> Vec<Action> {
+    if seen.deleting {
+        return Vec::new();
+    }
+    let is_needed = |derived: &&Derived| {
+        deployments.ended.is_none() || starts.iter().any(|start| start.secrets.derived.contains(*derived))
+    };
+    let made = seen.service.secrets.make.iter().filter(is_needed).cloned().map(Action::MakeSecret);
+    made.chain(seen.service.secrets.give_up.iter().cloned().map(Action::GiveUpSecret)).collect()
 }
 
 /// What keeps the service from its steady state, where nothing that is under way will change it.

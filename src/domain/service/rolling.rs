@@ -36,6 +36,12 @@ pub(super) struct Moves<'a> {
 }
 
 impl Moves<'_> {
+    /// Whether tasks of each deployment are to start, the PRIMARY one first.
+    pub(super) fn starting(&self) -> impl Iterator<Item = bool> + '_ {
+        let primary = self.start > 0 || !self.start_in.is_empty() || !self.start_on.is_empty();
+        std::iter::once(primary).chain(self.restore.iter().map(|count| *count > 0))
+    }
+
     /// Whether nothing is stopped or started.
     pub(super) fn is_empty(&self) -> bool {
         let restored = self.restore.iter().all(|count| *count == 0);

@@ -17,7 +17,7 @@ use crate::domain::service::bounds::Bounds;
 use crate::domain::service::deployments::{Deployment, Deployments, FailureCause};
 use crate::domain::service::events::{Notice, TargetGroup, ZoneName, announce};
 use crate::domain::service::rebalance::{Balance, Rebalancing};
-use crate::domain::service::rolling::Phase;
+use crate::domain::service::rolling::{Moves, Phase};
 use crate::domain::service::view::{DeploymentTasks, Stopped, View, is_unplaced};
 use crate::domain::service::{Observed, history, image_digests, stopped};
 use crate::domain::task::TaskState;
@@ -29,8 +29,8 @@ pub(super) struct Findings<'a, 'v> {
     pub(super) view: &'v View<'a>,
     pub(super) bounds: Bounds,
     pub(super) phase: Phase,
-    /// How many tasks the deployments hold, as [`Moves::held`](crate::domain::service::rolling::Moves::held) has it.
-    pub(super) held: &'v [Option<usize>],
+    /// What is done.
+    pub(super) moves: &'v Moves<'a>,
     /// The zones between which tasks may move.
     pub(super) rebalancing: Option<&'v Rebalancing<'v>>,
     /// The zones that none move to for a while.
@@ -56,7 +56,7 @@ impl Findings<'_, '_> {
     /// Builds the status.
     pub(super) fn status(&self) -> ServiceStatus {
         let (seen, previous, now) = (self.seen, self.seen.status, self.now);
-        let held = self.held.iter().copied().chain(std::iter::repeat(None));
+        let held = self.moves.held.iter().copied().chain(std::iter::repeat(None));
         let statuses: Vec<DeploymentStatus> = self
             .deployments
             .iter()
@@ -73,7 +73,7 @@ impl Findings<'_, '_> {
             observed_generation: seen.generation,
             conditions: Conditions::new(&previous.conditions, seen.generation, now)
                 .summary(&summary)
-                .not_implemented(&seen.service.not_implemented)
+                .not_implemented(&self.without_effect())
                 .build(),
             status: Some(if seen.deleting { ServiceState::Draining } else { ServiceState::Active }),
             desired_count: Some(count(self.bounds.desired)),
@@ -142,7 +142,31 @@ impl Findings<'_, '_> {
         built
     }
 
+    /// How far the service is, and what keeps the tasks of a deployment from starting that is not the one which the spec asks for: one
+    /// that the service went back to, or that is kept up until it is replaced.
     fn summary(&self, statuses: &[DeploymentStatus]) -> Summary {
+        let summary = self.progress(statuses);
+        let starting = self.deployments.iter().zip(self.moves.starting()).filter(|(_, starting)| *starting);
+        let waiting = starting.filter_map(|(deployment, _)| self.seen.service.secrets.waiting(&deployment.revision));
+        let waiting: BTreeSet<&str> =
+            waiting.map(Summary::message).filter(|message| *message != summary.message()).collect();
+        waiting.into_iter().fold(summary, Summary::and)
+    }
+
+    /// What has no effect, of the service and of what its deployments take from files.
+    fn without_effect(&self) -> Vec<String> {
+        let service = &self.seen.service;
+        let mut without_effect = service.not_implemented.clone();
+        let left_out = self.deployments.iter().filter_map(|of| service.secrets.left_out.get(&of.revision)).flatten();
+        for line in left_out {
+            if !without_effect.contains(line) {
+                without_effect.push(line.clone());
+            }
+        }
+        without_effect
+    }
+
+    fn progress(&self, statuses: &[DeploymentStatus]) -> Summary {
         let seen = self.seen;
         let left: i32 =
             statuses.iter().map(|deployment| deployment.running_count.saturating_add(deployment.pending_count)).sum();

@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 use tokio::time::Instant;
 
 use crate::api::names::Uid;
-use crate::api::{DerivedSecretKind, labels};
+use crate::api::{API_VERSION, DerivedSecretKind, labels};
 use crate::domain::resolve::value_from::Source;
 use crate::domain::secrets::content;
 use crate::domain::secrets::derived::{DerivedName, DerivedSecret};
@@ -70,6 +71,8 @@ struct Look<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
     Absent,
+    /// Deleted, and held by a finalizer.
+    Leaving,
     NoKind,
     Present {
         version: String,
@@ -149,7 +152,12 @@ impl SecretIndex {
         source: &str,
     ) -> Option<DerivedFact> {
         let key = (namespace.to_owned(), name.clone());
-        let before = remembered(&mut self.lock().derived, &key, false);
+        let before = {
+            let mut known = self.lock();
+            // What has to go before another one can be made is waited for.
+            let is_awaited = known.derived.get(&key).is_some_and(|look| look.found == Seen::Leaving);
+            remembered(&mut known.derived, &key, is_awaited)
+        };
         let seen = match before {
             Remembered::Fresh(seen) => seen,
             Remembered::Old(_) | Remembered::Nothing => {
@@ -174,6 +182,7 @@ impl SecretIndex {
         };
         Some(match seen {
             Seen::Absent => DerivedFact::Absent,
+            Seen::Leaving => DerivedFact::Leaving,
             Seen::NoKind => DerivedFact::NoKind,
             Seen::Present { version: _, owners, agrees_with } => DerivedFact::Present {
                 owned: owners.contains(service),
@@ -195,6 +204,11 @@ impl SecretIndex {
     /// An object that is made for tasks is not as it was.
     pub(super) fn changed(&self, namespace: &str, name: &DerivedName) {
         self.lock().derived.remove(&(namespace.to_owned(), name.clone()));
+    }
+
+    /// An object that is made for tasks is deleted, and not gone yet.
+    pub(super) fn leaves(&self, namespace: &str, name: &DerivedName) {
+        note(&mut self.lock().derived, (namespace.to_owned(), name.clone()), Seen::Leaving);
     }
 
     /// The API server does not know the kind of an object.
@@ -286,6 +300,7 @@ fn without_values(object: &Object, made: &[&DerivedSecret]) -> SourceObject {
     SourceObject {
         version: version(&object.metadata),
         keys: object.keys(),
+        binary_keys: object.binary_keys.clone(),
         type_: object.type_.clone(),
         makes: made.iter().filter_map(made_of).collect(),
     }
@@ -300,17 +315,33 @@ async fn look_at_derived(client: &Client, namespace: &str, name: &DerivedName) -
             read::metadata::<ExternalSecret>(&Api::namespaced(client.clone(), namespace), &name.name).await?
         }
     };
-    Ok(found.map_or(Seen::Absent, |metadata| Seen::Present {
-        version: version_of(name.kind, &metadata),
-        owners: if is_ours(&metadata) { owners(&metadata) } else { Vec::new() },
-        agrees_with: None,
-    }))
+    Ok(match found {
+        None => Seen::Absent,
+        Some(metadata) if metadata.deletion_timestamp.is_some() => Seen::Leaving,
+        Some(metadata) => Seen::Present {
+            version: version_of(name.kind, &metadata),
+            owners: if is_ours(&metadata) { owners(&metadata) } else { Vec::new() },
+            agrees_with: None,
+        },
+    })
 }
 
-/// Whether we have made an object.
+/// Whether we have made an object: it says so, or what else we have put on it is still there.
 pub(super) fn is_ours(metadata: &ObjectMeta) -> bool {
+    let is_made = metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(labels::MADE_FROM));
+    let is_owner = |owner: &OwnerReference| owner.api_version == API_VERSION && owner.kind == "Service";
+    is_labelled(metadata) || (is_made && metadata.owner_references.iter().flatten().any(is_owner))
+}
+
+fn is_labelled(metadata: &ObjectMeta) -> bool {
     let manager = metadata.labels.as_ref().and_then(|labels| labels.get(labels::MANAGED_BY));
     manager.is_some_and(|manager| manager == labels::MANAGED_BY_LONGSHORE)
+}
+
+/// Whether an object says all that we have put on it for people to find.
+pub(super) fn is_marked(metadata: &ObjectMeta, made_from: &str) -> bool {
+    let told = metadata.annotations.as_ref().and_then(|annotations| annotations.get(labels::MADE_FROM));
+    is_labelled(metadata) && told.is_some_and(|told| told == made_from)
 }
 
 /// The services that need an object.
@@ -340,6 +371,36 @@ mod tests {
 
     fn source() -> Source {
         Source { kind: SecretMappingKind::Secret, name: "db".to_owned() }
+    }
+
+    #[test]
+    fn what_we_have_made_is_known_by_its_label_or_by_all_else_that_is_ours() {
+        let (managed_by, made_from) = ((labels::MANAGED_BY, "longshore"), (labels::MADE_FROM, "Secret db, key all"));
+        let (ours, of_others) = ((API_VERSION, "Service"), ("v1", "Service"));
+        for (sentence, label, annotation, owner, expected) in [
+            ("as it was made", Some(managed_by), Some(made_from), Some(ours), (true, true)),
+            ("somebody has taken its label away", None, Some(made_from), Some(ours), (true, false)),
+            ("or its source", Some(managed_by), None, Some(ours), (true, false)),
+            ("no service needs it any more", Some(managed_by), Some(made_from), None, (true, true)),
+            ("a copy of it", None, Some(made_from), None, (false, false)),
+            ("something else of a service", None, None, Some(ours), (false, false)),
+            ("of a Service of Kubernetes", None, Some(made_from), Some(of_others), (false, false)),
+        ] {
+            let map =
+                |pair: Option<(&str, &str)>| pair.map(|(name, value)| [(name.to_owned(), value.to_owned())].into());
+            let reference = |(api_version, kind): (&str, &str)| OwnerReference {
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
+                ..OwnerReference::default()
+            };
+            let metadata = ObjectMeta {
+                labels: map(label),
+                annotations: map(annotation),
+                owner_references: owner.map(|owner| vec![reference(owner)]),
+                ..ObjectMeta::default()
+            };
+            assert_eq!((is_ours(&metadata), is_marked(&metadata, made_from.1)), expected, "{sentence}");
+        }
     }
 
     /// How soon the service looks again, in seconds, at what has not changed for a while.

@@ -23,7 +23,7 @@ use crate::api::{API_VERSION, DerivedSecretKind, SecretMappingKind, labels};
 use crate::domain::resolve::value_from::Source;
 use crate::domain::secrets::content::{self, Content, Values};
 use crate::domain::secrets::derived::{self, Derived, DerivedName, DerivedSecret};
-use crate::shell::secrets::index::{SecretIndex, is_ours, owners, version};
+use crate::shell::secrets::index::{SecretIndex, is_marked, is_ours, owners, version};
 use crate::shell::secrets::read::{self, ExternalSecret, ExternalSecretSpec, ReadError};
 use crate::shell::writer::{self, WriteError};
 
@@ -71,32 +71,39 @@ impl Maker<'_> {
         let target = Source { kind: SecretMappingKind::Secret, name: name.name.clone() };
         let existing = read::with_values(self.client, self.namespace, &target).await;
         let api = self.api::<Secret>();
-        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else {
-            let made_from = Derived::Secret(secret.clone()).source();
+        let made_from = Derived::Secret(secret.clone()).source();
+        let create = async || {
             let made = NewSecret {
                 api_version: Secret::API_VERSION,
                 kind: Secret::KIND,
-                metadata: self.metadata(name, made_from),
+                metadata: self.metadata(name, made_from.clone()),
                 type_,
                 data: data.iter().map(|(key, value)| (key.as_str(), Encoded(value))).collect(),
             };
-            return self.create(&api, name, &made).await.map_err(|error| withheld(error, &data));
+            self.create(&api, name, &made).await.map_err(|error| withheld(error, &data))
         };
+        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else { return create().await };
         if !is_ours(&existing.metadata) {
             return Err(foreign::<Secret>(name));
         }
-        if existing.type_.as_deref() != Some(type_) {
-            // Nobody can change the type of a Secret. The next pass makes it anew.
-            self.delete(&api, name, &existing.metadata).await?;
+        if existing.metadata.deletion_timestamp.is_some() {
+            self.index.leaves(self.namespace, name);
             return Ok(());
         }
-        if is_same(&existing.values, &data) && owners(&existing.metadata).contains(self.uid) {
+        let is_same = is_same(&existing.values, &data);
+        if existing.type_.as_deref() != Some(type_) || (existing.is_immutable && !is_same) {
+            // Nobody can change the type of a Secret, nor what an immutable one holds.
+            self.delete(&api, name, &existing.metadata).await?;
+            return create().await;
+        }
+        let is_marked = is_marked(&existing.metadata, &made_from);
+        if is_same && is_marked && owners(&existing.metadata).contains(self.uid) {
             self.index.agrees(self.namespace, name, &existing.metadata, &source_version);
             return Ok(());
         }
         let changes = ChangedData::between(&existing.values, &data);
-        let owners = self.with_us(&existing.metadata);
-        self.merge(&api, name, &existing.metadata, owners, &changes).await.map_err(|error| withheld(error, &data))
+        let marks = self.marks(&existing.metadata, made_from);
+        self.merge(&api, name, &existing.metadata, marks, &changes).await.map_err(|error| withheld(error, &data))
     }
 
     async fn make_external(&self, name: &DerivedName, external: &derived::ExternalSecret) -> Result<(), WriteError> {
@@ -109,22 +116,27 @@ impl Maker<'_> {
             }
             Err(error) => return Err(unread(&name.name, &error)),
         };
-        let spec = external.spec();
+        let (spec, made_from) = (external.spec(), &external.remote_key);
         let Some(existing) = existing else {
             let members = spec.as_object().cloned().unwrap_or_default();
             let mut made = ExternalSecret::new(&name.name, ExternalSecretSpec { members });
-            made.metadata = self.metadata(name, external.remote_key.clone());
+            made.metadata = self.metadata(name, made_from.clone());
             return self.create(&api, name, &made).await;
         };
         if !is_ours(&existing.metadata) {
             return Err(foreign::<ExternalSecret>(name));
         }
-        if holds(&Value::Object(existing.spec.members), &spec) && owners(&existing.metadata).contains(self.uid) {
+        if existing.metadata.deletion_timestamp.is_some() {
+            self.index.leaves(self.namespace, name);
+            return Ok(());
+        }
+        let is_owned = owners(&existing.metadata).contains(self.uid) && is_marked(&existing.metadata, made_from);
+        if is_owned && holds(&Value::Object(existing.spec.members), &spec) {
             self.index.agrees(self.namespace, name, &existing.metadata, "");
             return Ok(());
         }
-        let owners = self.with_us(&existing.metadata);
-        self.merge(&api, name, &existing.metadata, owners, &json!({ "spec": spec })).await
+        let marks = self.marks(&existing.metadata, made_from.clone());
+        self.merge(&api, name, &existing.metadata, marks, &json!({ "spec": spec })).await
     }
 
     async fn leave<K>(&self, api: &Api<K>, name: &DerivedName) -> Result<(), WriteError>
@@ -141,12 +153,17 @@ impl Maker<'_> {
             self.index.changed(self.namespace, name);
             return Ok(());
         };
+        if found.deletion_timestamp.is_some() {
+            self.index.leaves(self.namespace, name);
+            return Ok(());
+        }
         let others = found.owner_references.iter().flatten().filter(|owner| owner.uid != self.uid.0);
         let others: Vec<OwnerReference> = others.cloned().collect();
         if others.is_empty() {
             self.delete(api, name, &found).await
         } else {
-            self.merge(api, name, &found, others, &json!({})).await
+            let change = ObjectMeta { owner_references: Some(others), ..ObjectMeta::default() };
+            self.merge(api, name, &found, change, &json!({})).await
         }
     }
 
@@ -164,14 +181,14 @@ impl Maker<'_> {
         api: &Api<K>,
         name: &DerivedName,
         found: &ObjectMeta,
-        owners: Vec<OwnerReference>,
+        change: ObjectMeta,
         members: &(impl Serialize + Debug),
     ) -> Result<(), WriteError>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let version = found.resource_version.as_deref().unwrap_or_default();
-        let outcome = writer::merge(api, &name.name, version, owners, members).await;
+        let outcome = writer::merge(api, &name.name, version, change, members).await;
         self.index.changed(self.namespace, name);
         outcome
     }
@@ -197,10 +214,7 @@ impl Maker<'_> {
         ObjectMeta {
             name: Some(name.name.clone()),
             namespace: Some(self.namespace.to_owned()),
-            labels: Some([(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_LONGSHORE.to_owned())].into()),
-            annotations: Some([(labels::MADE_FROM.to_owned(), made_from)].into()),
-            owner_references: Some(vec![self.owner()]),
-            ..ObjectMeta::default()
+            ..self.marks(&ObjectMeta::default(), made_from)
         }
     }
 
@@ -213,6 +227,16 @@ impl Maker<'_> {
             uid: self.uid.0.clone(),
             controller: None,
             block_owner_deletion: None,
+        }
+    }
+
+    /// What an object is to say of itself, as a change of what it says.
+    fn marks(&self, found: &ObjectMeta, made_from: String) -> ObjectMeta {
+        ObjectMeta {
+            labels: Some([(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_LONGSHORE.to_owned())].into()),
+            annotations: Some([(labels::MADE_FROM.to_owned(), made_from)].into()),
+            owner_references: Some(self.with_us(found)),
+            ..ObjectMeta::default()
         }
     }
 
@@ -273,30 +297,16 @@ fn is_same(one: &Values, other: &Values) -> bool {
         })
 }
 
-/// An error without the server's words where these have a value in them.
+/// An error without the server's words where these may have a value in them.
 fn withheld(error: WriteError, values: &Values) -> WriteError {
-    error.withholding(|text| values.values().any(|value| repeats(text, value.expose_secret())))
-}
-
-/// Whether a text has a value in it, or a text of the JSON document that it is: as it is, in quotation marks with its own escaped, or
-/// encoded.
-fn repeats(text: &str, value: &[u8]) -> bool {
-    let encoded = STANDARD.encode(value);
-    let plain = std::str::from_utf8(value).unwrap_or(&encoded);
-    let quoted = Value::from(plain).to_string();
-    let is_there = [plain, quoted.trim_matches('"'), &encoded].iter().any(|form| text.contains(form));
-    let inner = serde_json::from_str(plain).unwrap_or_default();
-    !value.is_empty() && (is_there || texts(&inner).iter().any(|inner| repeats(text, inner.as_bytes())))
-}
-
-/// The texts in a JSON document.
-fn texts(document: &Value) -> Vec<&str> {
-    match document {
-        Value::Object(members) => members.values().flat_map(texts).collect(),
-        Value::Array(items) => items.iter().flat_map(texts).collect(),
-        Value::String(text) => vec![text],
-        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
-    }
+    error.withholding(|text| {
+        let quotes = |value: &[u8]| {
+            let encoded = STANDARD.encode(value);
+            let plain = std::str::from_utf8(value).unwrap_or(&encoded);
+            !value.is_empty() && (text.contains(plain) || text.contains(&encoded))
+        };
+        values.values().any(|value| quotes(value.expose_secret()))
+    })
 }
 
 /// Whether a stored value says all that is wanted. The API server may have added defaults.

@@ -38,6 +38,10 @@ pub(super) enum ReadError {
 pub(super) struct Object {
     pub(super) metadata: ObjectMeta,
     pub(super) type_: Option<String>,
+    /// Whether nobody can change its values any more.
+    pub(super) is_immutable: bool,
+    /// The keys of a ConfigMap that are in `binaryData`.
+    pub(super) binary_keys: BTreeSet<String>,
     pub(super) values: Values,
 }
 
@@ -63,6 +67,8 @@ struct Stored<V> {
     metadata: ObjectMeta,
     #[serde(rename = "type")]
     type_: Option<String>,
+    #[serde(default)]
+    immutable: Option<bool>,
     #[serde(default = "BTreeMap::new")]
     data: BTreeMap<String, V>,
     #[serde(default)]
@@ -90,10 +96,11 @@ pub(super) async fn with_values(
 }
 
 fn object<V>(stored: Stored<V>, bytes: impl Fn(V) -> Vec<u8>) -> Object {
-    let Stored { metadata, type_, data, binary_data } = stored;
+    let Stored { metadata, type_, immutable, data, binary_data } = stored;
+    let binary_keys = binary_data.keys().cloned().collect();
     let binary = binary_data.into_iter().map(|(key, ByteString(bytes))| (key, bytes.into()));
     let values = data.into_iter().map(|(key, value)| (key, bytes(value).into())).chain(binary).collect();
-    Object { metadata, type_, values }
+    Object { metadata, type_, is_immutable: immutable == Some(true), binary_keys, values }
 }
 
 /// Reads the metadata of an object.

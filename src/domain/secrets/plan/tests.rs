@@ -14,6 +14,7 @@ const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdE
 struct Scene {
     uses: Uses,
     in_use: BTreeSet<RevisionName>,
+    given_up: BTreeSet<RevisionName>,
     sources: BTreeMap<Source, SourceFact>,
     derived: BTreeMap<DerivedName, DerivedFact>,
     recorded: Vec<DerivedRecord>,
@@ -27,7 +28,7 @@ impl Scene {
         let spec = serde_json::from_value(json!({ "containerDefinitions": [app] })).unwrap();
         let references = task_definition::resolve(&spec, Features::ALL).unwrap().secrets;
         let found = find(&references, Some(&serde_json::from_value(cluster).unwrap()));
-        self.uses.insert(revision.parse().unwrap(), found);
+        self.uses.insert(revision.parse().unwrap(), found.map(Arc::new));
         self
     }
 
@@ -40,6 +41,7 @@ impl Scene {
         let object = SourceObject {
             version: "uid/1".to_owned(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            binary_keys: BTreeSet::new(),
             type_: (kind == "Secret").then(|| "Opaque".to_owned()),
             makes: makes.collect(),
         };
@@ -48,7 +50,8 @@ impl Scene {
     }
 
     fn change(mut self, name: &str, change: fn(&mut SourceObject)) -> Self {
-        let Some(SourceFact::Present(object)) = self.sources.get_mut(&source("Secret", name)) else { panic!("{name}") };
+        let of_name = self.sources.iter_mut().find(|(source, _)| source.name == name);
+        let Some((_, SourceFact::Present(object))) = of_name else { panic!("{name}") };
         change(object);
         self
     }
@@ -66,13 +69,13 @@ impl Scene {
     }
 
     fn plan(&self) -> SecretPlan {
-        let Self { uses, in_use, sources, derived, recorded } = self;
-        plan(&Observed { uses, in_use, sources, derived, recorded })
+        let Self { uses, in_use, given_up, sources, derived, recorded } = self;
+        plan(&Observed { uses, in_use, given_up, sources, derived, recorded })
     }
 
     /// What a revision waits for.
     fn waits(&self) -> Option<String> {
-        self.plan().waiting.into_values().next().map(|summary| match summary {
+        self.plan().tasks.into_values().find_map(Result::err).map(|summary| match summary {
             Summary::Reconciling(reason, message) => format!("Reconciling {}: {message}", reason.as_str()),
             Summary::Stalled(reason, message) => format!("Stalled {}: {message}", reason.as_str()),
             Summary::Ready(..) => panic!("what is waited for is not ready"),
@@ -95,6 +98,10 @@ fn credentials(parameter: &str) -> Value {
 
 fn store() -> Value {
     json!({ "secretStores": [{ "service": "SecretsManager", "storeRef": { "name": "aws" } }] })
+}
+
+fn in_binary_data(map: &mut SourceObject) {
+    map.binary_keys.clone_from(&map.keys);
 }
 
 const CURRENT: DerivedFact = DerivedFact::Present { owned: true, current: true };
@@ -125,6 +132,16 @@ fn a_task_starts_once_all_that_it_takes_is_there() {
         (
             "with its key it is there",
             web(&secret("k8s://secret/db/user")).there("Secret", "db", &["user", "other"]),
+            None,
+        ),
+        (
+            "no kubelet finds a key in binaryData",
+            web(&secret("k8s://configmap/db/user")).there("ConfigMap", "db", &["user"]).change("db", in_binary_data),
+            Some("Reconciling SecretNotFound: waiting for ConfigMap db to have the key user in data"),
+        ),
+        (
+            "of which a document is read and made a Secret",
+            web(&secret("k8s://configmap/db/all#user")).there("ConfigMap", "db", &["all"]).change("db", in_binary_data),
             None,
         ),
         (
@@ -194,7 +211,9 @@ fn what_is_missing_of_one_revision_does_not_stop_another() {
         .with("web:1", &secret("k8s://secret/old/user"), json!({}))
         .with("web:2", &secret("k8s://secret/new/user"), json!({}))
         .there("Secret", "old", &["user"]);
-    assert_eq!(scene.plan().waiting.into_keys().map(|of| of.to_string()).collect::<Vec<_>>(), ["web:2"]);
+    let plan = scene.plan();
+    let waits = |revision: &str| plan.waiting(&revision.parse().unwrap()).is_some();
+    assert_eq!((waits("web:1"), waits("web:2")), (false, true));
 }
 
 #[test]
@@ -213,9 +232,13 @@ fn an_object_is_made_until_it_is_what_it_should_be() {
         ("it is another service's alone", Some(DerivedFact::Present { owned: false, current: true }), 1),
         ("its source has changed", Some(DerivedFact::Present { owned: true, current: false }), 1),
         ("it is what it should be", Some(CURRENT), 0),
+        ("it is deleted, and not gone yet", Some(DerivedFact::Leaving), 0),
     ] {
         assert_eq!(scene(fact).plan().make.len(), makes, "{sentence}");
     }
+    let mut given_up = scene(None);
+    given_up.given_up.insert("web:1".parse().unwrap());
+    assert_eq!((given_up.plan().make.len(), given_up.plan().tasks.len()), (0, 0), "nor for what has failed");
     let invalid =
         scene(None).change("db", |db| db.makes.values_mut().for_each(|made| *made = Err(ContentError::NotCredentials)));
     assert_eq!(invalid.plan().make.len(), 0, "nothing is made of what is invalid");
@@ -277,6 +300,14 @@ fn status_tells_of_what_is_made_before_it_is_and_until_it_is_gone() {
             vec![record(&old, &[])],
             &["web:2"],
             Some(DerivedFact::Absent),
+            vec![record(&made, &["web:2"])],
+            0,
+        ),
+        (
+            "nor as long as somebody's finalizer holds what is deleted",
+            vec![record(&old, &[])],
+            &["web:2"],
+            Some(DerivedFact::Leaving),
             vec![record(&made, &["web:2"])],
             0,
         ),

@@ -124,6 +124,10 @@ fn of_the_stores_that_fit_the_one_that_says_most_is_asked() {
         (store("here", secrets, Some("eu-west-1"), None), store("there", secrets, Some("us-east-1"), None));
     let exact = store("exact", secrets, Some("eu-west-1"), Some("123456789012"));
     let parameters = store("parameters", "ParameterStore", None, None);
+    let (us, eu) = (
+        store("us", "ParameterStore", Some("us-east-1"), None),
+        store("eu", "ParameterStore", None, Some("123456789012")),
+    );
     for (sentence, value_from, stores, expected) in [
         ("any Region", ARN, vec![any.clone()], Some("any")),
         ("its Region", ARN, vec![there.clone(), any.clone(), here.clone()], Some("here")),
@@ -131,10 +135,35 @@ fn of_the_stores_that_fit_the_one_that_says_most_is_asked() {
         ("of equals the first", ARN, vec![any.clone(), store("second", secrets, None, None)], Some("any")),
         ("not another Region", ARN, vec![there.clone()], None),
         ("not another service", ARN, vec![parameters.clone()], None),
-        ("a parameter", "db", vec![any, parameters], Some("parameters")),
+        ("a parameter", "db", vec![any.clone(), parameters.clone()], Some("parameters")),
+        ("a name is of the Region of the cluster", "db", vec![us.clone(), parameters.clone()], Some("parameters")),
+        (
+            "of equals the first",
+            "db",
+            vec![parameters, store("second", "ParameterStore", None, None)],
+            Some("parameters"),
+        ),
+        ("which one store for a Region must be for", "db", vec![us.clone()], Some("us")),
+        ("and one of two may not be", "db", vec![us.clone(), eu.clone()], None),
     ] {
         assert_eq!(asked(value_from, &stores).as_deref(), expected, "{sentence}");
     }
+}
+
+#[test]
+fn a_name_that_may_be_in_several_regions_waits_to_be_told_in_which() {
+    let store = |region: &str| json!({ "service": "ParameterStore", "region": region, "storeRef": { "name": region } });
+    let stores = json!({ "secretStores": [store("eu-west-1"), store("us-east-1")] });
+    let message = variable("/prod/db", stores).unwrap_err();
+    assert!(message.contains("waiting for the Cluster to say in which Region /prod/db is"), "{message}");
+    assert!(message.contains("add a store without region and account"), "{message}");
+
+    let store =
+        |region: Option<&str>| json!({ "service": "SecretsManager", "region": region, "storeRef": { "name": "aws" } });
+    let credentials = json!({ "repositoryCredentials": { "credentialsParameter": "ghcr" } });
+    let regional = [store(Some("eu-west-1")), store(Some("us-east-1"))];
+    let problems = found(&credentials, json!({ "secretStores": regional })).unwrap_err();
+    assert!(Problem::join(&problems).contains("in which Region ghcr is"), "of a secret, too: {problems:?}");
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl World {
 
     fn perform(&mut self, action: &Action, bounds: Bounds) -> Outcome {
         match action {
-            Action::StartTask(Start { key, revision, images: _, node, zone, on_freed_place: _ }) => {
+            Action::StartTask(Start { key, revision, images: _, secrets: _, node, zone, on_freed_place: _ }) => {
                 let mut fact = healthy_task(*key);
                 fact.pinned_to = node.as_deref().map(Arc::from);
                 fact.node = fact.pinned_to.clone();

@@ -2,6 +2,7 @@
 //! definition gives them everywhere else: here no two are alike.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
@@ -43,7 +44,15 @@ fn built(images: Vec<ContainerImage>) -> Pod {
     };
     let key = TaskKey { deployment: DeploymentId(1), slot: 0, attempt: 1 };
     let revision = RevisionName { family: "web".parse().unwrap(), number: 1 };
-    let start = Start { key, revision, images: images.into(), node: None, zone: None, on_freed_place: false };
+    let start = Start {
+        key,
+        revision,
+        images: images.into(),
+        secrets: Arc::default(),
+        node: None,
+        zone: None,
+        on_freed_place: false,
+    };
     pod::build(&resolve(&serde_json::from_value(spec).unwrap(), Features::ALL).unwrap(), &owner, &start)
 }
 

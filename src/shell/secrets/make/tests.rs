@@ -70,7 +70,8 @@ async fn a_refusal_that_repeats_a_value_is_told_without_the_words_of_the_api_ser
     let credentials = json!({ "username": "AWS", "password": PASSWORD, "auth": auth });
     let document = json!({ "auths": { "ghcr.io": credentials } }).to_string();
     for (sentence, words, is_told) in [
-        ("of something else", "exceeded quota: secrets", true),
+        ("a quota's own", "exceeded quota: few, requested: count/secrets=1, used: count/secrets=1", true),
+        ("of something else, as far as can be seen", "no more of these", false),
         ("as it is", PASSWORD, false),
         ("in quotation marks", &quoted, false),
         ("as a registry takes it", &auth, false),
@@ -78,7 +79,7 @@ async fn a_refusal_that_repeats_a_value_is_told_without_the_words_of_the_api_ser
         ("as the Secret has it", &STANDARD.encode(&document), false),
     ] {
         for is_made in [false, true] {
-            let client = server(is_made, format!("denied the request: {words}!"));
+            let client = server(is_made, format!("secrets \"x\" is forbidden: {words}"));
             let (index, uid) = (SecretIndex::default(), Uid("uid".to_owned()));
             let maker = Maker { client: &client, index: &index, namespace: "shop", service: "web", uid: &uid };
             let secret = DerivedSecret {

@@ -6,6 +6,7 @@ use super::app;
 use super::refused::{are_refused, refused_for};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a row a rule")]
 fn volumes_that_no_pod_has_are_refused() {
     let none = || json!({});
     let one = |more: Value| app(&more, &[], &json!({}));
