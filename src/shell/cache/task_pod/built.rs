@@ -94,7 +94,7 @@ fn what_a_pod_says_of_its_containers_is_about_those_of_the_task_definition() {
         ("Web_API".to_owned(), true, restart(), None),
     ];
     assert_eq!(found, expected);
-    let deadlines = [("Web_API", 100), ("log_", 90)];
+    let deadlines = [("Web_API", 118), ("log_", 108)];
     let deadlines = deadlines.map(|(name, seconds)| (name.to_owned(), SignedDuration::from_secs(seconds)));
     assert_eq!(status.health_check_deadlines, deadlines.into());
 }
