@@ -16,8 +16,8 @@ pub(crate) async fn a_container_has_its_memory_file_systems_in_their_size(cluste
     let read_only = "echo \"touch $(touch /fixed/mine 2>&1)\"";
     let line = [&size("/scratch"), &size("/dev/shm"), fill, read_only, "exec /task pause"].join("\n");
     let tmpfs = json!([
-        { "containerPath": "/scratch", "size": 16, "mountOptions": ["rw", "noexec"] },
-        { "containerPath": "/fixed", "size": 1, "mountOptions": ["ro"] },
+        { "containerPath": "/scratch", "size": 16, "mountOptions": ["rw", "noexec", "suid", "dev"] },
+        { "containerPath": "/fixed", "size": 1, "mountOptions": ["ro", "exec"] },
     ]);
     let members = json!({ "memory": 64, "linuxParameters": { "tmpfs": tmpfs, "sharedMemorySize": 32 } });
     let namespace = Namespace::with_task(cluster, "linux-tmpfs", json!([shell("app", &line, &members)])).await;
@@ -28,10 +28,12 @@ pub(crate) async fn a_container_has_its_memory_file_systems_in_their_size(cluste
     assert_eq!(namespace.until_printed("app", "fill ").await, "No space left on device");
     assert_eq!(namespace.until_printed("app", "touch ").await, "touch: /fixed/mine: Read-only file system");
     let verdict = namespace.verdict(1).await;
-    assert!(
-        verdict.contains("tmpfs[0].mountOptions") && verdict.contains("(TmpfsOptionsIgnored: noexec)"),
-        "{verdict}"
-    );
+    for (n, ignored) in [(0, "noexec"), (1, "nosuid,nodev")] {
+        let deviation = format!(
+            "tmpfs[{n}].mountOptions: these mount options have no effect on the tmpfs (TmpfsOptionsIgnored: {ignored})"
+        );
+        assert!(verdict.contains(&deviation), "{verdict}");
+    }
 }
 
 /// Nothing is silent: what a pod cannot have is told, and the container runs without.

@@ -75,8 +75,8 @@ impl ServiceStatus {
         self.deployed().chain(self.way_back())
     }
 
-    /// Those of them whose tasks have to find all that they take at any moment. From a deployment that has completed only a person
-    /// goes back: what the tasks of the one before it take is given up, and made anew then.
+    /// Those of them whose tasks have to find all that they take at any moment. A deployment that has completed is seldom gone back
+    /// from, and if so by a person: what the tasks of the one before it take is given up, and made anew before they start.
     pub fn prepared_revisions(&self) -> impl Iterator<Item = RevisionName> + '_ {
         let is_primary = |past: &&ServiceDeployment| Some(past.id.as_str()) == self.primary();
         let primary = self.service_deployments.iter().find(is_primary);

@@ -85,7 +85,8 @@ pub struct Observed<'a> {
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SecretPlan {
-    /// What the tasks of each revision take, once all of it is there or can be made; until then, what they wait for.
+    /// What the tasks of each revision take, once all of it is there or can be made; until then, what they wait for. Of those that are
+    /// given up none is here that has all.
     pub tasks: BTreeMap<RevisionName, Result<Arc<TaskSecrets>, Summary>>,
     /// What has to change for those that wait to start.
     pub awaited: BTreeSet<Source>,
@@ -123,11 +124,11 @@ pub fn plan(seen: &Observed<'_>) -> SecretPlan {
         if tasks.is_err() || !is_given_up {
             plan.tasks.insert(revision.clone(), tasks);
         }
-        for derived in &secrets.derived {
+        for derived in secrets.derived.iter().filter(|_| !is_given_up) {
             let name = derived.name();
             users.entry(name.clone()).or_default().insert(revision.to_string());
             let current = Some(&DerivedFact::Present { owned: true, current: true });
-            if !is_given_up && seen.derived.get(&name) != current && can_be_made(derived, seen) {
+            if seen.derived.get(&name) != current && can_be_made(derived, seen) {
                 plan.make.insert(derived.clone());
             }
         }

@@ -72,17 +72,20 @@ impl Maker<'_> {
         let existing = read::with_values(self.client, self.namespace, &target).await;
         let api = self.api::<Secret>();
         let made_from = Derived::Secret(secret.clone()).source();
-        let create = async || {
+        // Whoever else needs what was there needs what is made in its place.
+        let create = async |before: &ObjectMeta| {
             let made = NewSecret {
                 api_version: Secret::API_VERSION,
                 kind: Secret::KIND,
-                metadata: self.metadata(name, made_from.clone()),
+                metadata: self.metadata(name, before, made_from.clone()),
                 type_,
                 data: data.iter().map(|(key, value)| (key.as_str(), Encoded(value))).collect(),
             };
-            self.create(&api, name, &made).await.map_err(|error| withheld(error, &data))
+            self.create(&api, name, &made).await
         };
-        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else { return create().await };
+        let Some(existing) = existing.map_err(|error| unread(&name.name, &error))? else {
+            return create(&ObjectMeta::default()).await;
+        };
         if !is_ours(&existing.metadata) {
             return Err(foreign::<Secret>(name));
         }
@@ -94,16 +97,21 @@ impl Maker<'_> {
         if existing.type_.as_deref() != Some(type_) || (existing.is_immutable && !is_same) {
             // Nobody can change the type of a Secret, nor what an immutable one holds.
             self.delete(&api, name, &existing.metadata).await?;
-            return create().await;
+            return create(&existing.metadata).await;
         }
-        let is_marked = is_marked(&existing.metadata, &made_from);
-        if is_same && is_marked && owners(&existing.metadata).contains(self.uid) {
+        let is_agreed = is_same && owners(&existing.metadata).contains(self.uid);
+        if is_agreed && is_marked(&existing.metadata, &made_from) {
             self.index.agrees(self.namespace, name, &existing.metadata, &source_version);
             return Ok(());
         }
         let changes = ChangedData::between(&existing.values, &data);
         let marks = self.marks(&existing.metadata, made_from);
-        self.merge(&api, name, &existing.metadata, marks, &changes).await.map_err(|error| withheld(error, &data))
+        self.merge(&api, name, &existing.metadata, marks, &changes).await?;
+        if is_agreed {
+            // Should somebody else put their own marks on it at once, this is no reason to write without end.
+            self.index.agrees(self.namespace, name, &existing.metadata, &source_version);
+        }
+        Ok(())
     }
 
     async fn make_external(&self, name: &DerivedName, external: &derived::ExternalSecret) -> Result<(), WriteError> {
@@ -120,7 +128,7 @@ impl Maker<'_> {
         let Some(existing) = existing else {
             let members = spec.as_object().cloned().unwrap_or_default();
             let mut made = ExternalSecret::new(&name.name, ExternalSecretSpec { members });
-            made.metadata = self.metadata(name, made_from.clone());
+            made.metadata = self.metadata(name, &ObjectMeta::default(), made_from.clone());
             return self.create(&api, name, &made).await;
         };
         if !is_ours(&existing.metadata) {
@@ -130,13 +138,16 @@ impl Maker<'_> {
             self.index.leaves(self.namespace, name);
             return Ok(());
         }
-        let is_owned = owners(&existing.metadata).contains(self.uid) && is_marked(&existing.metadata, made_from);
-        if is_owned && holds(&Value::Object(existing.spec.members), &spec) {
-            self.index.agrees(self.namespace, name, &existing.metadata, "");
-            return Ok(());
+        let is_agreed =
+            owners(&existing.metadata).contains(self.uid) && holds(&Value::Object(existing.spec.members), &spec);
+        if !is_agreed || !is_marked(&existing.metadata, made_from) {
+            let marks = self.marks(&existing.metadata, made_from.clone());
+            self.merge(&api, name, &existing.metadata, marks, &json!({ "spec": spec })).await?;
         }
-        let marks = self.marks(&existing.metadata, made_from.clone());
-        self.merge(&api, name, &existing.metadata, marks, &json!({ "spec": spec })).await
+        if is_agreed {
+            self.index.agrees(self.namespace, name, &existing.metadata, "");
+        }
+        Ok(())
     }
 
     async fn leave<K>(&self, api: &Api<K>, name: &DerivedName) -> Result<(), WriteError>
@@ -173,7 +184,7 @@ impl Maker<'_> {
     {
         let outcome = writer::create(api, &name.name, made, is_ours).await;
         self.index.changed(self.namespace, name);
-        outcome.map(drop)
+        outcome.map(drop).map_err(WriteError::withholding)
     }
 
     async fn merge<K>(
@@ -190,7 +201,7 @@ impl Maker<'_> {
         let version = found.resource_version.as_deref().unwrap_or_default();
         let outcome = writer::merge(api, &name.name, version, change, members).await;
         self.index.changed(self.namespace, name);
-        outcome
+        outcome.map_err(WriteError::withholding)
     }
 
     async fn delete<K>(&self, api: &Api<K>, name: &DerivedName, found: &ObjectMeta) -> Result<(), WriteError>
@@ -200,7 +211,7 @@ impl Maker<'_> {
         let uid = Uid(found.uid.clone().unwrap_or_default());
         let outcome = writer::delete(api, &name.name, &uid, found.resource_version.as_deref()).await;
         self.index.changed(self.namespace, name);
-        outcome.map(|_| ())
+        outcome.map(|_| ()).map_err(WriteError::withholding)
     }
 
     fn api<K>(&self) -> Api<K>
@@ -210,11 +221,11 @@ impl Maker<'_> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
 
-    fn metadata(&self, name: &DerivedName, made_from: String) -> ObjectMeta {
+    fn metadata(&self, name: &DerivedName, before: &ObjectMeta, made_from: String) -> ObjectMeta {
         ObjectMeta {
             name: Some(name.name.clone()),
             namespace: Some(self.namespace.to_owned()),
-            ..self.marks(&ObjectMeta::default(), made_from)
+            ..self.marks(before, made_from)
         }
     }
 
@@ -295,18 +306,6 @@ fn is_same(one: &Values, other: &Values) -> bool {
         && one.iter().zip(other).all(|((one_key, one), (other_key, other))| {
             one_key == other_key && one.expose_secret() == other.expose_secret()
         })
-}
-
-/// An error without the server's words where these may have a value in them.
-fn withheld(error: WriteError, values: &Values) -> WriteError {
-    error.withholding(|text| {
-        let quotes = |value: &[u8]| {
-            let encoded = STANDARD.encode(value);
-            let plain = std::str::from_utf8(value).unwrap_or(&encoded);
-            !value.is_empty() && (text.contains(plain) || text.contains(&encoded))
-        };
-        values.values().any(|value| quotes(value.expose_secret()))
-    })
 }
 
 /// Whether a stored value says all that is wanted. The API server may have added defaults.
