@@ -239,6 +239,10 @@ fn an_object_is_made_until_it_is_what_it_should_be() {
     let mut given_up = scene(None);
     given_up.given_up.insert("web:1".parse().unwrap());
     assert_eq!((given_up.plan().make.len(), given_up.plan().tasks.len()), (0, 0), "nor for what has failed");
+    let mut made = given_up.derived(DerivedFact::Present { owned: true, current: false });
+    let DerivedName { kind, name } = made.made().next().unwrap().name();
+    made.recorded.push(DerivedRecord { kind, name, task_definitions: vec!["web:1".to_owned()] });
+    assert_eq!(made.plan().give_up.len(), 1, "and what was made for it goes, rather than hold values that are no more");
     let invalid =
         scene(None).change("db", |db| db.makes.values_mut().for_each(|made| *made = Err(ContentError::NotCredentials)));
     assert_eq!(invalid.plan().make.len(), 0, "nothing is made of what is invalid");
