@@ -128,12 +128,15 @@ impl ContainerFact {
 
     /// Whether the image has no such command, be it that the kubelet tries again.
     pub(super) fn cannot_start(&self) -> bool {
-        let end = match &self.state {
+        matches!(self.latest_end(), Some(ContainerEnd::CannotStart { .. }))
+    }
+
+    /// How its latest run has ended, whatever has followed.
+    fn latest_end(&self) -> Option<&ContainerEnd> {
+        match &self.state {
             ContainerState::Ended(end) => Some(end),
-            ContainerState::Waiting { .. } => self.last_end.as_ref(),
-            ContainerState::Running { .. } => None,
-        };
-        matches!(end, Some(ContainerEnd::CannotStart { .. }))
+            ContainerState::Waiting { .. } | ContainerState::Running { .. } => self.last_end.as_ref(),
+        }
     }
 
     /// Why the kubelet tries in vain to start it, if it does, and in which words.
@@ -145,11 +148,7 @@ impl ContainerFact {
 
     /// Whether the latest end is one after which ECS would not have started the container again, whatever the kubelet does.
     fn has_ended_for_good(&self, policy: &RestartPolicy) -> bool {
-        let latest = match &self.state {
-            ContainerState::Ended(end) => Some(end),
-            ContainerState::Waiting { .. } | ContainerState::Running { .. } => self.last_end.as_ref(),
-        };
-        latest.is_some_and(|end| match end {
+        self.latest_end().is_some_and(|end| match end {
             ContainerEnd::Exited { code, started_at, at, reason: _ } => {
                 let ran_for: Option<SignedDuration> =
                     at.zip(*started_at).map(|(at, started)| at.duration_since(started));
