@@ -35,6 +35,11 @@ pub(crate) fn is_of_primary(service: &Value, task: &Value) -> bool {
     primary(service).is_some_and(|primary| text(primary, "/id").trim_start_matches("ecs-svc/") == deployment)
 }
 
+/// Whether the PRIMARY deployment of a service has failed: it stays as it is, and of its tasks those stop that are above the ceiling.
+pub(crate) fn has_failed(service: &Value) -> bool {
+    primary(service).is_some_and(|primary| text(primary, "/rolloutState") == "FAILED")
+}
+
 /// The deployment of a service that is in progress and is to pause.
 pub(crate) fn paused(service: &Value) -> Option<&str> {
     let pause = annotation(service, labels::PAUSE_DEPLOYMENT);

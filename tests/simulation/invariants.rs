@@ -9,7 +9,7 @@ use longshore_test_apiserver::{Call, Change, Commit, Failure, Observer, Store, V
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::controls::{is_of_primary, paused};
+use crate::controls::{has_failed, is_of_primary, paused};
 use crate::daemons::is_draining;
 use crate::failures::Failures;
 use crate::promises::Promises;
@@ -289,10 +289,12 @@ impl Ledger {
         let pauses = view.paused(&owner).is_some_and(|id| service.and_then(|service| paused(service)) == Some(id));
         let asks_nobody = commit.call.verb == Verb::Delete && !self.is_clock_off && self.counts_for_long(pod);
         let is_judged = stays && service.is_some_and(|service| is_of_primary(service, pod));
-        let surplus = is_judged.then(|| view.judge_surplus(&owner, pod, &self.deleted[&actor]));
+        let is_left = service.is_some_and(|service| has_failed(service));
+        let surplus = (is_judged && !is_left).then(|| view.judge_surplus(&owner, pod, &self.deleted[&actor]));
         let others = store.all(PODS).filter(|other| service_of(other) == Some(owner.as_str()) && is_live(other));
         let others = others.filter(|other| uid(other) != uid(pod)).count();
-        let pause = (stays && pauses).then(|| view.judge_pause(&owner, others, &self.deleted[&actor]));
+        let pause = (stays && (pauses || (is_judged && is_left)))
+            .then(|| view.judge_pause(&owner, others, &self.deleted[&actor]));
         let wrong = |is_so: bool, what: &str| if is_so { Err(what.to_owned()) } else { Ok(()) };
         let verdicts = [
             ("Pause", pause.unwrap_or(Ok(()))),
