@@ -45,10 +45,10 @@ pub(super) fn source<'a>(name: &str, docker: &'a DockerVolumeConfiguration) -> O
         }
         Some("nfs" | "nfs4") => {
             let server = value("addr")?.to_owned();
-            // `:/export` or `server:/export`: the server is what addr says.
-            let (_, path) =
-                option("device")?.split_once(":/").filter(|(_, path)| !path.split('/').any(|part| part == ".."))?;
-            (VolumeSource::Nfs { server, path: format!("/{path}") }, Some("addr"))
+            // `:/export` or `server:/export`, in which the server is what addr says; or the path alone.
+            let device = option("device")?;
+            let path = device.split_once(":/").map_or_else(|| device.to_owned(), |(_, path)| format!("/{path}"));
+            (path.starts_with('/').then_some(VolumeSource::Nfs { server, path })?, Some("addr"))
         }
         _ => return None,
     };

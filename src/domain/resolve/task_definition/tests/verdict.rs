@@ -288,6 +288,7 @@ fn the_verdict_names_each_member_that_is_not_as_on_ecs_and_no_other() {
             &["volumes[a].dockerVolumeConfiguration.driverOpts VolumeOptionsIgnored: copy"],
         ),
         (docker(json!({"driverOpts": {"type": "none", "device": "/a", "o": "bind,rw"}})), &[]),
+        (docker(json!({"driverOpts": {"type": "nfs", "device": "/a/../b", "o": "addr=10.0.0.1"}})), &[]),
         (
             app(
                 &none(),

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::app;
 use super::refused::{are_refused, refused_for};
+use super::{app, spec};
+use crate::domain::resolve::features::Features;
+use crate::domain::resolve::task_definition::resolve;
+use crate::domain::resolve::task_definition::volumes::VolumeSource;
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a row a rule")]
@@ -218,4 +221,18 @@ fn containers_that_take_each_other_s_volumes_are_refused_each() {
     let members: Vec<&str> = found.iter().map(|(member, _)| member.as_str()).collect();
     assert_eq!(members, ["app", "b", "c"].map(|name| format!("c[{name}].volumesFrom[0].sourceContainer")));
     assert_eq!(found[0].1, "\"b\" takes the volumes of \"app\", be it by others; remove one of the two");
+}
+
+/// "device" is what `mount` takes: the server and its path, the path behind a colon, or the path alone.
+#[test]
+fn the_path_of_an_nfs_volume_is_what_follows_the_server() {
+    for (device, path) in [(":/a", "/a"), ("10.0.0.1:/a/b", "/a/b"), ("[fd00::1]:/a", "/a"), ("/a/../b", "/a/../b")] {
+        let docker = json!({"driverOpts": {"type": "nfs", "o": "addr=10.0.0.1", "device": device}});
+        let definition =
+            app(&json!({}), &[], &json!({"volumes": [{"name": "a", "dockerVolumeConfiguration": docker}]}));
+        let resolved = resolve(&spec(&definition), Features::ALL).unwrap();
+        let expected = VolumeSource::Nfs { server: "10.0.0.1".to_owned(), path: path.to_owned() };
+        assert_eq!(resolved.volumes[0].source, expected, "{device}");
+        assert!(refused_for(&definition).is_empty(), "{device}");
+    }
 }
