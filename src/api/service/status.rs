@@ -78,7 +78,8 @@ impl ServiceStatus {
     /// Those of them whose tasks have to find all that they take at any moment. A deployment that has completed is seldom gone back
     /// from, and if so by a person: what the tasks of the one before it take is given up, and made anew before they start.
     pub fn prepared_revisions(&self) -> impl Iterator<Item = RevisionName> + '_ {
-        let is_primary = |past: &&ServiceDeployment| Some(past.id.as_str()) == self.primary();
+        let primary = self.primary().map(|primary| primary.id.as_str());
+        let is_primary = |past: &&ServiceDeployment| Some(past.id.as_str()) == primary;
         let primary = self.service_deployments.iter().find(is_primary);
         let has_completed = primary.is_some_and(|past| past.status == ServiceDeploymentStatus::Successful);
         self.deployed().chain(self.way_back().filter(|_| !has_completed))
@@ -87,7 +88,7 @@ impl ServiceStatus {
     /// Those whose deployments have failed, and that no other one runs: none of their tasks is started until the service changes.
     pub fn given_up(&self) -> BTreeSet<RevisionName> {
         let is_failed = |deployment: &&Deployment| deployment.rollout_state == Some(RolloutState::Failed);
-        let primary = self.deployments.iter().find(|deployment| deployment.status == DeploymentState::Primary);
+        let primary = self.primary();
         let rolled_back = self.service_deployments.iter().filter(|past| past.rollback.is_some());
         let rolled_back = rolled_back.max_by_key(|past| past.ordinal);
         let rolled_back =
@@ -106,12 +107,12 @@ impl ServiceStatus {
     }
 
     fn way_back(&self) -> Option<RevisionName> {
-        ServiceDeployment::way_back(&self.service_deployments, self.primary())?.task_definition.parse().ok()
+        let primary = self.primary().map(|primary| primary.id.as_str());
+        ServiceDeployment::way_back(&self.service_deployments, primary)?.task_definition.parse().ok()
     }
 
-    fn primary(&self) -> Option<&str> {
-        let primary = self.deployments.iter().find(|deployment| deployment.status == DeploymentState::Primary);
-        primary.map(|primary| primary.id.as_str())
+    fn primary(&self) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.status == DeploymentState::Primary)
     }
 }
 
